@@ -1,0 +1,181 @@
+//! The threads that judge requests: each a single-threaded runtime that batches its writes.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, watch};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::transport::Server;
+use tonic_health::pb::health_server::{Health, HealthServer};
+
+use crate::app::io::{Accepted, Io, OpenConnections, OpenGuard};
+use crate::envoy::service::{Authorization, Engine};
+
+/// The descriptors of the services that reflection tells of.
+const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// One worker as the acceptor sees it.
+#[derive(Clone)]
+struct Lane {
+    connections: mpsc::UnboundedSender<(Accepted, OpenGuard)>,
+    open: Arc<OpenConnections>,
+}
+
+/// Hands connections to workers.
+#[derive(Clone)]
+pub struct WorkerHandle {
+    lanes: Vec<Lane>,
+}
+
+/// Counts the open connections of all workers.
+pub struct ConnectionCounter(Vec<Arc<OpenConnections>>);
+
+impl ConnectionCounter {
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        self.0.iter().map(|open| open.count()).sum()
+    }
+}
+
+impl WorkerHandle {
+    /// Gives a connection to the worker with the fewest open ones.
+    pub fn give(&self, accepted: Accepted) {
+        let Some(lane) = self.lanes.iter().min_by_key(|lane| lane.open.count()) else { return };
+        // A worker that is gone ends the process; the connection is closed by dropping it.
+        let _ = lane.connections.send((accepted, lane.open.open()));
+    }
+}
+
+/// All workers.
+pub struct Workers {
+    lanes: Vec<Lane>,
+    threads: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    ended: mpsc::UnboundedReceiver<Result<(), String>>,
+    health: tonic_health::server::HealthReporter,
+}
+
+impl Workers {
+    /// Starts `count` threads that serve checks with `service`, health and reflection.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread or the runtime cannot be made.
+    pub fn start<E: Engine>(count: usize, service: Authorization<E>) -> anyhow::Result<Self> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let (stop, _) = watch::channel(false);
+        let (ending, ended) = mpsc::unbounded_channel();
+        let (mut lanes, mut threads) = (Vec::new(), Vec::new());
+        for index in 0..count.max(1) {
+            let (connections, incoming) = mpsc::unbounded_channel();
+            lanes.push(Lane { connections, open: Arc::default() });
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let worker = Worker {
+                service: service.clone(),
+                health: health_service.clone(),
+                incoming,
+                stop: stop.subscribe(),
+            };
+            let ending = ending.clone();
+            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+                let told = Told(Some(ending));
+                let outcome = runtime.block_on(worker.serve());
+                told.tell(outcome);
+            })?;
+            threads.push(thread);
+        }
+        Ok(Self { lanes, threads, stop, ended, health })
+    }
+
+    /// Where connections are handed over.
+    pub fn handle(&self) -> WorkerHandle {
+        WorkerHandle { lanes: self.lanes.clone() }
+    }
+
+    /// Counts open connections.
+    pub fn counter(&self) -> ConnectionCounter {
+        ConnectionCounter(self.lanes.iter().map(|lane| Arc::clone(&lane.open)).collect())
+    }
+
+    /// Tells gRPC health whether requests should be sent here.
+    pub async fn set_serving(&self, serving: bool) {
+        use tonic_health::ServingStatus::{NotServing, Serving};
+        let status = if serving { Serving } else { NotServing };
+        self.health.set_service_status("", status).await;
+        self.health.set_service_status("envoy.service.auth.v3.Authorization", status).await;
+    }
+
+    /// Waits for a worker to end, which before [`Workers::stop`] none should.
+    pub async fn ended(&mut self) -> Result<(), String> {
+        self.ended.recv().await.unwrap_or_else(|| Err("all workers are gone".to_owned()))
+    }
+
+    /// Sends GOAWAY on every connection; what is in flight is still answered.
+    pub fn stop(&mut self) {
+        self.stop.send_replace(true);
+        // With the acceptor's own handles gone, the streams of connections end.
+        self.lanes.clear();
+    }
+
+    /// How many threads there are.
+    pub const fn count(&self) -> usize {
+        self.threads.len()
+    }
+}
+
+/// Says how a worker ended, if it was by a panic too.
+struct Told(Option<mpsc::UnboundedSender<Result<(), String>>>);
+
+impl Told {
+    fn tell(mut self, outcome: Result<(), String>) {
+        if let Some(ending) = self.0.take() {
+            let _ = ending.send(outcome);
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(ending) = self.0.take() {
+            let _ = ending.send(Err("a worker panicked".to_owned()));
+        }
+    }
+}
+
+struct Worker<E, H: Health> {
+    service: Authorization<E>,
+    health: HealthServer<H>,
+    incoming: mpsc::UnboundedReceiver<(Accepted, OpenGuard)>,
+    stop: watch::Receiver<bool>,
+}
+
+impl<E: Engine, H: Health> Worker<E, H> {
+    async fn serve(self) -> Result<(), String> {
+        let Self { service, health, incoming, mut stop } = self;
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .map_err(|error| error.to_string())?;
+        let connections = UnboundedReceiverStream::new(incoming).filter_map(|(accepted, open)| {
+            match Io::adopt(accepted, open) {
+                Ok(io) => Some(Ok::<_, std::io::Error>(io)),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be taken over");
+                    None
+                }
+            }
+        });
+        let stopped = async move {
+            // The sender lives as long as the process; if it is gone, it is time to stop as well.
+            let _ = stop.wait_for(|stop| *stop).await;
+        };
+        Server::builder()
+            .add_service(service)
+            .add_service(health)
+            .add_service(reflection)
+            .serve_with_incoming_shutdown(connections, stopped)
+            .await
+            .map_err(|error| error.to_string())
+    }
+}

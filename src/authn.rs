@@ -1,0 +1,368 @@
+//! Authentication: which credential a request carries, whose it is, and whether it proves anything.
+
+pub mod api_key;
+pub mod credential;
+pub mod json;
+pub mod jwt;
+pub mod key_set;
+pub mod principal;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::authn::api_key::ApiKeys;
+use crate::authn::credential::{Container, Held, Stripped};
+use crate::authn::jwt::{JwtVerifier, UnverifiedToken, VerifiedToken};
+use crate::authn::principal::Principal;
+use crate::clock::Clock;
+use crate::consumer::Consumer;
+use crate::request::Request;
+use crate::verdict::{Reason, Refusal};
+
+/// A place that an authenticator reads, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct From {
+    /// Where.
+    pub container: Container,
+    /// The authentication scheme that must stand before the credential, if any.
+    pub scheme: Option<Box<str>>,
+}
+
+/// A configured way to prove who calls.
+pub struct Authenticator {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it reads.
+    pub from: Vec<From>,
+    /// Whether the upstream gets to see the credential.
+    pub forward: bool,
+    /// How it proves.
+    pub method: Method,
+}
+
+/// The kinds of proof.
+pub enum Method {
+    /// API keys.
+    ApiKey(ApiKeys),
+    /// JSON Web Tokens, and the consumers that their claims name.
+    Jwt(JwtVerifier, ClaimedConsumers),
+}
+
+/// The consumers that tokens of one authenticator belong to, by claim.
+#[derive(Debug, Default)]
+pub struct ClaimedConsumers(Vec<(Vec<String>, String, Arc<Consumer>)>);
+
+impl ClaimedConsumers {
+    /// Tokens whose claim at `path` is `value` belong to `consumer`.
+    pub fn insert(&mut self, path: Vec<String>, value: String, consumer: Arc<Consumer>) {
+        self.0.push((path, value, consumer));
+    }
+
+    /// The consumer of a token.
+    ///
+    /// # Errors
+    /// `consumer_ambiguous` if its claims name two.
+    fn of(&self, claims: &Value) -> Result<Option<Arc<Consumer>>, Refusal> {
+        let mut found: Option<&Arc<Consumer>> = None;
+        for (path, value, consumer) in &self.0 {
+            let claim = path.iter().try_fold(claims, |at, part| at.get(part));
+            if claim.and_then(Value::as_str) != Some(value) {
+                continue;
+            }
+            match found {
+                Some(other) if !Arc::ptr_eq(other, consumer) => {
+                    return Err(Refusal::new(
+                        Reason::ConsumerAmbiguous,
+                        format!("the token fits the consumers `{}` and `{}`", other.name, consumer.name),
+                    ));
+                }
+                _ => found = Some(consumer),
+            }
+        }
+        Ok(found.cloned())
+    }
+}
+
+/// What one route asks of a caller: any one of its authenticators, and what follows from that for
+/// every place they read.
+pub struct RouteAuthn {
+    authenticators: Vec<Arc<Authenticator>>,
+    places: Vec<PlaceReaders>,
+    challenges: Arc<[Challenge]>,
+    always_stripped: Vec<Arc<str>>,
+}
+
+/// One place and the authenticators that read it, by their position in the route's list.
+struct PlaceReaders {
+    container: Container,
+    by_scheme: bool,
+    readers: Vec<(usize, Option<Box<str>>)>,
+}
+
+/// One challenge of a 401, without what depends on the reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Challenge {
+    /// `Bearer realm="portcullis"`, say.
+    pub text: Box<str>,
+    /// Whether it is a `Bearer` challenge, which carries `error` (RFC 6750 section 3).
+    pub bearer: bool,
+}
+
+/// A credential that was found, with its owner.
+struct Presented<'r> {
+    owner: usize,
+    container: &'r Container,
+    value: Bytes,
+    /// What a cache already knows of it.
+    cached: Option<Arc<VerifiedToken>>,
+}
+
+impl RouteAuthn {
+    /// For a route that any one of `authenticators` opens.
+    pub fn any_of(authenticators: Vec<Arc<Authenticator>>) -> Self {
+        let mut places: Vec<PlaceReaders> = Vec::new();
+        let mut challenges: Vec<Challenge> = Vec::new();
+        for (index, authenticator) in authenticators.iter().enumerate() {
+            for from in &authenticator.from {
+                let reader = (index, from.scheme.clone());
+                match places.iter_mut().find(|place| place.container == from.container) {
+                    Some(place) => {
+                        place.by_scheme |= from.scheme.is_some();
+                        place.readers.push(reader);
+                    }
+                    None => places.push(PlaceReaders {
+                        container: from.container.clone(),
+                        by_scheme: from.scheme.is_some(),
+                        readers: vec![reader],
+                    }),
+                }
+                let challenge = challenge(from);
+                if !challenges.contains(&challenge) {
+                    challenges.push(challenge);
+                }
+            }
+        }
+        let always_stripped = places
+            .iter()
+            .filter(|place| {
+                !place.readers.iter().any(|(i, _)| authenticators.get(*i).is_some_and(|a| a.forward))
+            })
+            .filter_map(|place| match &place.container {
+                Container::Header(name) => Some(name.as_ref().into()),
+                Container::Query(_) | Container::Cookie(_) => None,
+            })
+            .collect();
+        Self { authenticators, places, challenges: challenges.into(), always_stripped }
+    }
+
+    /// The route's authenticators.
+    pub fn authenticators(&self) -> &[Arc<Authenticator>] {
+        &self.authenticators
+    }
+
+    /// What a 401 on this route asks for.
+    pub const fn challenges(&self) -> &Arc<[Challenge]> {
+        &self.challenges
+    }
+
+    /// Headers that only credentials stand in, removed whether Envoy showed them or not.
+    pub fn always_stripped(&self) -> &[Arc<str>] {
+        &self.always_stripped
+    }
+
+    /// Proves who calls (steps 6 and 7 of the policy language).
+    ///
+    /// `owner` learns the authenticator that decides before anything is verified, so that a refusal can
+    /// be recorded under its name.
+    ///
+    /// # Errors
+    /// `credentials_missing` if no place holds anything; else what the deciding authenticator says.
+    pub async fn authenticate(
+        &self,
+        request: &Request,
+        environment: &str,
+        clock: &dyn Clock,
+        owner: &mut Option<Arc<str>>,
+    ) -> Result<(Principal, Stripped), Refusal> {
+        let presented = self.presented(request, owner)?;
+        let stripped = Stripped::from_request(
+            request,
+            presented.iter().filter(|p| !self.forwards(p.owner)).map(|p| p.container),
+        );
+        // Any of: the first of the route's list that is not absent decides.
+        let deciding = presented.into_iter().min_by_key(|presented| presented.owner);
+        let deciding = deciding.ok_or_else(|| {
+            Refusal::new(Reason::CredentialsMissing, "no place that the route's authenticators read holds a value")
+        })?;
+        let authenticator = self.authenticators.get(deciding.owner).ok_or_else(out_of_range)?;
+        *owner = Some(Arc::clone(&authenticator.name));
+        let principal = authenticator.verify(deciding.value, deciding.cached, environment, clock).await?;
+        if let Some(consumer) = principal.consumer() {
+            consumer.admit(environment, clock.now())?;
+        }
+        Ok((principal, stripped))
+    }
+
+    fn forwards(&self, index: usize) -> bool {
+        self.authenticators.get(index).is_some_and(|authenticator| authenticator.forward)
+    }
+
+    /// Everything that the request presents, each with its one owner.
+    fn presented<'r>(
+        &'r self,
+        request: &Request,
+        owner: &mut Option<Arc<str>>,
+    ) -> Result<Vec<Presented<'r>>, Refusal> {
+        let mut presented: Vec<Presented<'_>> = Vec::new();
+        for place in &self.places {
+            let (scheme, value) = match place.container.read(request, place.by_scheme)? {
+                Held::Nothing => continue,
+                Held::Value(value) => (None, value),
+                Held::Scheme { scheme, credential } => (Some(scheme), credential),
+            };
+            let (index, cached) = self.owner(place, scheme.as_deref(), &value)?;
+            let this = self.authenticators.get(index).ok_or_else(out_of_range)?;
+            for other in &presented {
+                let other = self.authenticators.get(other.owner).ok_or_else(out_of_range)?;
+                if std::mem::discriminant(&other.method) == std::mem::discriminant(&this.method) {
+                    *owner = Some(Arc::clone(&this.name));
+                    return Err(Refusal::new(
+                        Reason::CredentialsAmbiguous,
+                        "two credentials of one kind were sent in different places",
+                    ));
+                }
+            }
+            presented.push(Presented { owner: index, container: &place.container, value, cached });
+        }
+        Ok(presented)
+    }
+
+    /// Who owns what stands in a place: decided by scheme, shape and unverified issuer.
+    fn owner(
+        &self,
+        place: &PlaceReaders,
+        scheme: Option<&[u8]>,
+        value: &Bytes,
+    ) -> Result<(usize, Option<Arc<VerifiedToken>>), Refusal> {
+        let readers = place.readers.iter().filter(|(_, wanted)| match (wanted, scheme) {
+            (Some(wanted), Some(scheme)) => scheme.eq_ignore_ascii_case(wanted.as_bytes()),
+            (None, None) => true,
+            _ => false,
+        });
+        let readers = readers.filter_map(|(i, scheme)| Some((*i, scheme, self.authenticators.get(*i)?)));
+        let unrecognised = |what: &'static str| Refusal::new(Reason::CredentialsUnrecognised, what);
+        if value.is_empty() {
+            return Err(unrecognised("a scheme without a credential"));
+        }
+        let mut token: Option<(UnverifiedToken<'_>, Option<String>)> = None;
+        let mut token_reader = false;
+        for (index, scheme, authenticator) in readers {
+            match &authenticator.method {
+                Method::ApiKey(keys) => {
+                    if keys.owns(scheme.as_deref(), value) {
+                        return Ok((index, None));
+                    }
+                }
+                Method::Jwt(verifier, _) => {
+                    if token.is_none() {
+                        token = UnverifiedToken::of_shape(value).map(|token| (token, None));
+                    }
+                    let Some((token, issuer)) = &mut token else { continue };
+                    token_reader = true;
+                    if let Some(verified) = verifier.cached(token) {
+                        return Ok((index, Some(verified)));
+                    }
+                    if issuer.is_none() {
+                        *issuer = token.issuer();
+                    }
+                    if issuer.as_deref() == Some(verifier.issuer()) {
+                        return Ok((index, None));
+                    }
+                }
+            }
+        }
+        match token {
+            Some((_, Some(_))) if token_reader => Err(Refusal::new(
+                Reason::TokenIssuerUnknown,
+                "the token names an issuer that none of the route's authenticators trusts",
+            )),
+            Some((_, None)) if token_reader => Err(Refusal::new(
+                Reason::TokenMalformed,
+                "the token's payload has no readable `iss`",
+            )),
+            _ => Err(unrecognised("no authenticator of the route owns a credential of this scheme and form")),
+        }
+    }
+}
+
+impl ApiKeys {
+    /// Whether a credential in a place that this authenticator reads is a key: on `Bearer`, which many
+    /// kinds share, by its prefix; elsewhere always, unless the configuration names a prefix.
+    fn owns(&self, scheme: Option<&str>, credential: &[u8]) -> bool {
+        let shared = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+        if shared || self.prefix.is_some() { self.owns_bearer(credential) } else { true }
+    }
+}
+
+impl Authenticator {
+    async fn verify(
+        &self,
+        credential: Bytes,
+        cached: Option<Arc<VerifiedToken>>,
+        environment: &str,
+        clock: &dyn Clock,
+    ) -> Result<Principal, Refusal> {
+        match &self.method {
+            Method::ApiKey(keys) => {
+                let record = keys.verify(&credential, environment, clock.now())?;
+                Ok(Principal::of_key(Arc::clone(&self.name), record))
+            }
+            Method::Jwt(verifier, consumers) => {
+                let verified = match cached {
+                    Some(verified) => {
+                        JwtVerifier::judge_times(&verified, clock.now())?;
+                        verified
+                    }
+                    None => {
+                        let token = UnverifiedToken::of_shape(&credential).ok_or_else(out_of_range)?;
+                        verifier.verify(&token, clock).await?
+                    }
+                };
+                let consumer = consumers.of(&verified.claims)?;
+                let mut principal = Principal::of_token(Arc::clone(&self.name), verified);
+                if let Some(consumer) = consumer {
+                    principal.belongs_to(consumer);
+                }
+                Ok(principal)
+            }
+        }
+    }
+}
+
+fn out_of_range() -> Refusal {
+    Refusal::new(Reason::InternalFault, "a credential's owner is not among the route's authenticators")
+}
+
+fn challenge(from: &From) -> Challenge {
+    match (&from.container, &from.scheme) {
+        (Container::Header(name), Some(scheme)) if **name == *"authorization" => Challenge {
+            text: format!("{scheme} realm=\"portcullis\"").into(),
+            bearer: scheme.eq_ignore_ascii_case("bearer"),
+        },
+        (Container::Header(name), _) => place_challenge("header", name),
+        (Container::Query(name), _) => place_challenge("query", name),
+        (Container::Cookie(name), _) => place_challenge("cookie", name),
+    }
+}
+
+/// For a credential that HTTP authentication has no place for: an `ApiKey` challenge that says where
+/// the credential goes, in the words of OpenAPI's security schemes.
+fn place_challenge(place: &str, name: &str) -> Challenge {
+    let text = format!("ApiKey realm=\"portcullis\", in=\"{place}\", name=\"{name}\"").into();
+    Challenge { text, bearer: false }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Where credentials stand in a request, and who owns what is found there.
+//!
+//! Ownership is decided by place, scheme, shape and unverified issuer, before anything is verified, so
+//! that a credential that is present and wrong is never passed over for another.
+
+use bytes::Bytes;
+
+use crate::headers::Single;
+use crate::request::Request;
+use crate::verdict::{Reason, Refusal};
+
+/// A place that credentials are read from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Container {
+    /// A header, by its lower-case name.
+    Header(Box<str>),
+    /// A query parameter, by its decoded name.
+    Query(Box<str>),
+    /// A cookie.
+    Cookie(Box<str>),
+}
+
+/// What one place holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Nothing.
+    Nothing,
+    /// One value.
+    Value(Bytes),
+    /// An authentication scheme and its credential: `Authorization` and the like.
+    Scheme {
+        /// As sent; compared without case.
+        scheme: Bytes,
+        /// Empty if there is a scheme alone.
+        credential: Bytes,
+    },
+}
+
+fn ambiguous(what: &'static str) -> Refusal {
+    Refusal::new(Reason::CredentialsAmbiguous, what)
+}
+
+impl Container {
+    /// Reads this place. `by_scheme` says that an authenticator reads it by scheme.
+    ///
+    /// # Errors
+    /// `credentials_ambiguous` where the place holds more than one value, as far as that can be seen:
+    /// Envoy joins lines of one name by a comma, which no credential that is read here may hold.
+    pub fn read(&self, request: &Request, by_scheme: bool) -> Result<Held, Refusal> {
+        match self {
+            Self::Header(name) => match request.headers().single(name) {
+                Single::Absent => Ok(Held::Nothing),
+                Single::Several => Err(ambiguous("a header with a credential was sent twice")),
+                Single::One(value) => read_header(value, by_scheme),
+            },
+            Self::Query(name) => read_query(request, name),
+            Self::Cookie(name) => read_cookie(request, name),
+        }
+    }
+}
+
+fn read_header(value: &Bytes, by_scheme: bool) -> Result<Held, Refusal> {
+    let value = value.slice_ref(value.trim_ascii());
+    if value.is_empty() {
+        return Ok(Held::Nothing);
+    }
+    if value.contains(&b',') {
+        return Err(ambiguous("a header with a credential holds a comma, as two joined lines do"));
+    }
+    if !by_scheme {
+        return Ok(Held::Value(value));
+    }
+    let end = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
+    let credential = value.slice(end..);
+    let credential = credential.slice_ref(credential.trim_ascii_start());
+    Ok(Held::Scheme { scheme: value.slice(..end), credential })
+}
+
+fn read_query(request: &Request, name: &str) -> Result<Held, Refusal> {
+    let mut values = request.target().parameters().filter(|(n, _)| n.as_ref() == name.as_bytes());
+    match (values.next(), values.next()) {
+        (None, _) => Ok(Held::Nothing),
+        (Some(_), Some(_)) => Err(ambiguous("a query parameter with a credential was sent twice")),
+        (Some((_, value)), None) if value.is_empty() => Ok(Held::Nothing),
+        (Some((_, value)), None) => Ok(Held::Value(Bytes::from(value.into_owned()))),
+    }
+}
+
+fn read_cookie(request: &Request, name: &str) -> Result<Held, Refusal> {
+    let mut found = Held::Nothing;
+    for (cookie, value) in cookies(request) {
+        if cookie != name.as_bytes() {
+            continue;
+        }
+        if found != Held::Nothing {
+            return Err(ambiguous("a cookie with a credential was sent twice"));
+        }
+        if value.contains(&b',') {
+            return Err(ambiguous("a cookie with a credential holds a comma, as two joined lines do"));
+        }
+        if !value.is_empty() {
+            found = Held::Value(value);
+        }
+    }
+    Ok(found)
+}
+
+/// All cookies in order (RFC 6265 section 4.2), whichever way the lines were joined.
+fn cookies(request: &Request) -> impl Iterator<Item = (&[u8], Bytes)> {
+    request.headers().all("cookie").flat_map(|line| {
+        line.split(|&byte| byte == b';').map(|pair| {
+            let pair = pair.trim_ascii();
+            let equals = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+            let value = pair.get(equals + 1..).unwrap_or_default();
+            let value = match value {
+                [b'"', inside @ .., b'"'] => inside,
+                bare => bare,
+            };
+            (pair.get(..equals).unwrap_or_default(), line.slice_ref(value))
+        })
+    })
+}
+
+/// What taking credentials out of a request changes.
+#[derive(Debug, Default)]
+pub struct Stripped {
+    /// Headers to remove.
+    pub headers: Vec<Bytes>,
+    /// Query parameters to remove, by the names as they were sent.
+    pub parameters: Vec<Bytes>,
+    /// What is left of `Cookie`, if cookies were taken out of it: empty means remove the header.
+    pub cookie: Option<Vec<u8>>,
+}
+
+impl Stripped {
+    /// Takes out what stands in `containers`.
+    pub fn from_request<'a>(
+        request: &Request,
+        containers: impl IntoIterator<Item = &'a Container>,
+    ) -> Self {
+        let mut stripped = Self::default();
+        let mut taken: Vec<&[u8]> = Vec::new();
+        for container in containers {
+            match container {
+                Container::Header(name) => {
+                    stripped.headers.push(Bytes::copy_from_slice(name.as_bytes()));
+                }
+                Container::Query(name) => stripped.parameters.extend(sent_names(request, name)),
+                Container::Cookie(name) => taken.push(name.as_bytes()),
+            }
+        }
+        if !taken.is_empty() && cookies(request).any(|(name, _)| taken.contains(&name)) {
+            stripped.cookie = Some(cookies_without(request, &taken));
+        }
+        stripped
+    }
+}
+
+/// A parameter's name in every spelling that this request uses: Envoy removes by the undecoded name.
+fn sent_names<'a>(request: &'a Request, name: &'a str) -> impl Iterator<Item = Bytes> + 'a {
+    let query = request.target().query();
+    query.into_iter().flat_map(move |query| {
+        query.split(|&byte| byte == b'&').filter_map(move |pair| {
+            let end = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+            let sent = pair.get(..end).unwrap_or_default();
+            let decoded = crate::request::target::form_decode(sent);
+            (decoded.as_ref() == name.as_bytes()).then(|| query.slice_ref(sent))
+        })
+    })
+}
+
+fn cookies_without(request: &Request, taken: &[&[u8]]) -> Vec<u8> {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for line in request.headers().all("cookie") {
+        for pair in line.split(|&byte| byte == b';') {
+            let pair = pair.trim_ascii();
+            let end = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+            if !pair.is_empty() && !taken.contains(&pair.get(..end).unwrap_or_default()) {
+                kept.push(pair);
+            }
+        }
+    }
+    kept.join(&b"; "[..])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Who was proven to call.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::authn::api_key::KeyRecord;
+use crate::authn::jwt::VerifiedToken;
+use crate::clock::Timestamp;
+use crate::consumer::Consumer;
+use crate::policy::scope::ScopeSet;
+
+/// A proven caller. Only authenticators make one.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    authenticator: Arc<str>,
+    proof: Proof,
+    consumer: Option<Arc<Consumer>>,
+    /// Set where the consumer's ceiling cuts what a token claims.
+    cut: Option<Arc<ScopeSet>>,
+}
+
+#[derive(Clone, Debug)]
+enum Proof {
+    Key(Arc<KeyRecord>),
+    Token(Arc<VerifiedToken>),
+}
+
+impl Principal {
+    /// From an API key that was found.
+    pub(in crate::authn) fn of_key(authenticator: Arc<str>, key: Arc<KeyRecord>) -> Self {
+        let consumer = Some(Arc::clone(&key.consumer));
+        Self { authenticator, proof: Proof::Key(key), consumer, cut: None }
+    }
+
+    /// From a token that was verified.
+    pub(in crate::authn) fn of_token(authenticator: Arc<str>, token: Arc<VerifiedToken>) -> Self {
+        Self { authenticator, proof: Proof::Token(token), consumer: None, cut: None }
+    }
+
+    /// Names the consumer that a token belongs to; its ceiling cuts the token's scopes.
+    pub(in crate::authn) fn belongs_to(&mut self, consumer: Arc<Consumer>) {
+        self.cut = consumer.ceiling.as_ref().map(|ceiling| Arc::new(self.scopes().cut_to(ceiling)));
+        self.consumer = Some(consumer);
+    }
+
+    /// `principal.id`: unique among all principals, `authenticator:subject`.
+    pub fn id(&self) -> &str {
+        match &self.proof {
+            Proof::Key(key) => &key.principal_id,
+            Proof::Token(token) => &token.principal_id,
+        }
+    }
+
+    /// `principal.subject`: unique within its authenticator only. For an API key its consumer's name.
+    pub fn subject(&self) -> &str {
+        match &self.proof {
+            Proof::Key(key) => &key.consumer.name,
+            Proof::Token(token) => &token.subject,
+        }
+    }
+
+    /// `principal.kind`.
+    pub const fn kind(&self) -> &'static str {
+        match &self.proof {
+            Proof::Key(_) => "api_key",
+            Proof::Token(_) => "jwt",
+        }
+    }
+
+    /// `principal.authenticator`.
+    pub fn authenticator(&self) -> &str {
+        &self.authenticator
+    }
+
+    /// What the caller may do.
+    pub fn scopes(&self) -> &ScopeSet {
+        match (&self.cut, &self.proof) {
+            (Some(cut), _) => cut,
+            (None, Proof::Key(key)) => &key.scopes,
+            (None, Proof::Token(token)) => &token.scopes,
+        }
+    }
+
+    /// `principal.credential_id`: a key's id or a token's `jti`. Never the credential.
+    pub fn credential_id(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Key(key) => Some(&key.id),
+            Proof::Token(token) => token.token_id.as_deref(),
+        }
+    }
+
+    /// `principal.environment`: its consumer's.
+    pub fn environment(&self) -> Option<&str> {
+        self.consumer.as_deref().map(|consumer| consumer.environment.as_ref())
+    }
+
+    /// `principal.expires_at`.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match &self.proof {
+            Proof::Key(key) => key.expires,
+            Proof::Token(token) => Some(Timestamp::from_seconds(token.expires_at)),
+        }
+    }
+
+    /// `principal.claims`: an object; empty for an API key.
+    pub fn claims(&self) -> Cow<'_, Value> {
+        match &self.proof {
+            Proof::Key(_) => Cow::Owned(Value::Object(serde_json::Map::new())),
+            Proof::Token(token) => Cow::Borrowed(&token.claims),
+        }
+    }
+
+    /// `consumer`.
+    pub const fn consumer(&self) -> Option<&Arc<Consumer>> {
+        self.consumer.as_ref()
+    }
+}

@@ -1,0 +1,232 @@
+//! `portcullis serve`.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::app::settings::Settings;
+use crate::app::{self, Failure};
+use crate::cli::output::Output;
+use crate::cli::{CONFIGURATION, FAILED, OK, USAGE};
+use crate::telemetry::logs::{self, LogFormat};
+
+/// Answers Envoy's checks by the policies of a directory.
+///
+/// Every setting can be given as a flag, as an environment variable (PORTCULLIS_ and the flag's name
+/// in capitals) or in a settings file (the flag's name with `_`); the first of these that says
+/// something counts.
+#[derive(Debug, clap::Args)]
+#[command(after_help = super::EXIT_CODES, args_override_self = true)]
+pub(super) struct ServeArgs {
+    /// A YAML file with settings, `listen_tcp: 127.0.0.1:9001` and the like
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_SETTINGS")]
+    settings: Option<PathBuf>,
+
+    /// The policy directory
+    #[arg(long, value_name = "DIR", env = "PORTCULLIS_POLICIES", default_value = "/etc/portcullis/policies")]
+    policies: PathBuf,
+
+    /// Where to listen for checks over TCP, or `none`
+    #[arg(long, value_name = "ADDR", env = "PORTCULLIS_LISTEN_TCP", default_value = "127.0.0.1:9001")]
+    listen_tcp: MaybeAddr,
+
+    /// The Unix domain socket to listen on for checks, or `none`. A stale one is replaced
+    #[arg(long, value_name = "PATH", env = "PORTCULLIS_LISTEN_UNIX", default_value = "none")]
+    listen_unix: String,
+
+    /// The socket's permissions, in octal: who may connect is who may write
+    #[arg(long, value_name = "MODE", env = "PORTCULLIS_UNIX_MODE", default_value = "0660", value_parser = octal)]
+    unix_mode: u32,
+
+    /// Where to serve /metrics, /livez and /readyz, or `none`
+    #[arg(long, value_name = "ADDR", env = "PORTCULLIS_ADMIN_LISTEN", default_value = "127.0.0.1:9002")]
+    admin_listen: MaybeAddr,
+
+    /// Threads that judge requests [default: one per processor, at most 4]
+    #[arg(long, value_name = "N", env = "PORTCULLIS_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+
+    /// How long a check may take in all; a shorter deadline of Envoy's counts. Keep it below the
+    /// timeout in Envoy's filter (200 ms if unset), so that Envoy gets this answer and not none
+    #[arg(long, value_name = "TIME", env = "PORTCULLIS_CHECK_TIMEOUT", default_value = "150ms", value_parser = duration)]
+    check_timeout: Duration,
+
+    /// Checks in flight in the whole process; one more is answered 503 at once
+    #[arg(long, value_name = "N", env = "PORTCULLIS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = positive)]
+    max_in_flight: usize,
+
+    /// The longest check message, in bytes: headers and whatever of the body Envoy sends along
+    #[arg(long, value_name = "BYTES", env = "PORTCULLIS_MAX_CHECK_BYTES", default_value_t = 4 * 1024 * 1024, value_parser = positive)]
+    max_check_bytes: usize,
+
+    /// Memory for verified tokens, in bytes
+    #[arg(long, value_name = "BYTES", env = "PORTCULLIS_TOKEN_CACHE_BYTES", default_value_t = 16 * 1024 * 1024)]
+    token_cache_bytes: u64,
+
+    /// After SIGTERM: how long connections are still accepted, while peers learn of it
+    #[arg(long, value_name = "TIME", env = "PORTCULLIS_DRAIN_DELAY", default_value = "5s", value_parser = duration)]
+    drain_delay: Duration,
+
+    /// After SIGTERM: when connections are closed at the latest
+    #[arg(long, value_name = "TIME", env = "PORTCULLIS_DRAIN_TIMEOUT", default_value = "25s", value_parser = duration)]
+    drain_timeout: Duration,
+
+    /// Refuse requests that came without TLS before reading their credentials
+    #[arg(long, env = "PORTCULLIS_REQUIRE_TLS", default_value = "false", default_missing_value = "true", num_args = 0..=1, value_name = "BOOL")]
+    require_tls: bool,
+
+    /// Where decisions are written, one line of JSON each
+    #[arg(long, env = "PORTCULLIS_AUDIT", value_enum, default_value_t = Audit::Stdout)]
+    audit: Audit,
+
+    /// How the log on standard error looks [default: text on a terminal, else json]
+    #[arg(long, env = "PORTCULLIS_LOG_FORMAT", value_enum)]
+    log_format: Option<Format>,
+
+    /// What is logged: error, warn, info, debug, trace, or `target=level` pairs
+    #[arg(long, value_name = "FILTER", env = "PORTCULLIS_LOG_LEVEL", default_value = "info")]
+    log_level: String,
+
+    /// Send metrics and traces to this OTLP endpoint (gRPC), as in http://127.0.0.1:4317
+    #[arg(long, value_name = "URL", env = "PORTCULLIS_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
+
+    /// The share of traces that begin here to sample, 0 to 1; a caller's own decision is followed
+    #[arg(long, value_name = "RATIO", env = "PORTCULLIS_TRACE_RATIO", default_value = "1", value_parser = ratio)]
+    trace_ratio: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Audit {
+    /// Standard output
+    Stdout,
+    /// Nowhere
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// An address, or `none`.
+#[derive(Clone, Copy, Debug)]
+struct MaybeAddr(Option<SocketAddr>);
+
+impl std::str::FromStr for MaybeAddr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        let address = text.parse().map_err(|_| "write an IP address and a port, as in 127.0.0.1:9001, or `none`".to_owned())?;
+        Ok(Self(Some(address)))
+    }
+}
+
+fn octal(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("write up to three octal digits, as in 0660".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "write a number and a unit, as in 150ms, 5s or 2m".to_owned())
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("write a whole number above 0".to_owned()),
+    }
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => Err("write a number from 0 to 1".to_owned()),
+    }
+}
+
+impl ServeArgs {
+    fn settings(self) -> Result<Settings, String> {
+        if self.drain_timeout < self.drain_delay {
+            return Err("--drain-timeout must not be shorter than --drain-delay".to_owned());
+        }
+        if self.check_timeout.is_zero() {
+            return Err("--check-timeout must be longer than nothing".to_owned());
+        }
+        let listen_unix = match self.listen_unix.as_str() {
+            "none" | "" => None,
+            path => Some(PathBuf::from(path)),
+        };
+        if self.listen_tcp.0.is_none() && listen_unix.is_none() {
+            return Err("nothing to listen on: give --listen-tcp or --listen-unix".to_owned());
+        }
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Settings {
+            policies: self.policies,
+            listen_tcp: self.listen_tcp.0,
+            listen_unix,
+            unix_mode: self.unix_mode,
+            admin_listen: self.admin_listen.0,
+            workers: self.workers.map_or(processors.min(4), usize::from),
+            check_timeout: self.check_timeout,
+            max_in_flight: self.max_in_flight,
+            max_check_bytes: self.max_check_bytes,
+            token_cache_bytes: self.token_cache_bytes,
+            drain_delay: self.drain_delay,
+            drain_timeout: self.drain_timeout,
+            require_tls: self.require_tls,
+            audit: self.audit == Audit::Stdout,
+            otlp_endpoint: self.otlp_endpoint.filter(|endpoint| !endpoint.is_empty()),
+            trace_ratio: self.trace_ratio,
+        })
+    }
+}
+
+pub(super) fn run(arguments: ServeArgs) -> u8 {
+    let terminal = std::io::stderr().is_terminal();
+    let format = match arguments.log_format {
+        Some(Format::Text) => LogFormat::Text,
+        Some(Format::Json) => LogFormat::Json,
+        None if terminal => LogFormat::Text,
+        None => LogFormat::Json,
+    };
+    if let Err(error) = logs::install(format, &arguments.log_level, terminal) {
+        Output::error(&format!("--log-level: {error}"));
+        return USAGE;
+    }
+    let settings = match arguments.settings() {
+        Ok(settings) => settings,
+        Err(error) => {
+            Output::error(&error);
+            return USAGE;
+        }
+    };
+    match app::serve(&settings) {
+        Ok(()) => OK,
+        Err(Failure::Policies(mut diagnostics)) => {
+            diagnostics.sort();
+            Output::note(&diagnostics.render());
+            tracing::error!(
+                errors = diagnostics.error_count(),
+                policies = %settings.policies.display(),
+                "the policies have mistakes; nothing is served"
+            );
+            CONFIGURATION
+        }
+        Err(Failure::Other(error)) => {
+            tracing::error!("{error:#}");
+            FAILED
+        }
+    }
+}

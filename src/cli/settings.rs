@@ -1,0 +1,102 @@
+//! The settings file: every setting by flag, by environment and by file, the first of these winning.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+
+use crate::cli::Cli;
+use crate::config::yaml::{self, Limits, Value};
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+
+/// What names the settings file.
+const FILE_FLAG: &str = "--settings";
+const FILE_VARIABLE: &str = "PORTCULLIS_SETTINGS";
+
+/// Puts what the settings file says in front of the arguments of `serve`, as flags, where neither the
+/// command line nor the environment says otherwise. So a value is read and checked in one way only.
+///
+/// # Errors
+/// The text of everything that is wrong with the file.
+pub(super) fn with_file(arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
+    let Some(("serve", path)) = subcommand(&arguments).zip(file(&arguments)) else { return Ok(arguments) };
+    let flags = read(&path, |variable| environment(variable).is_some())?;
+    // Tried alone first, so that the file's own mistakes are told as such.
+    let program = [OsString::from("portcullis"), OsString::from("serve")];
+    let alone = program.into_iter().chain(flags.iter().map(OsString::from));
+    if let Err(error) = Cli::command().try_get_matches_from(alone) {
+        return Err(format!("in the settings file {}: {}", path.display(), error.render()));
+    }
+    let mut with = arguments;
+    with.splice(2..2, flags.into_iter().map(OsString::from));
+    Ok(with)
+}
+
+fn subcommand(arguments: &[OsString]) -> Option<&str> {
+    arguments.get(1).and_then(|argument| argument.to_str())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+fn environment(variable: &str) -> Option<OsString> {
+    std::env::var_os(variable)
+}
+
+fn file(arguments: &[OsString]) -> Option<PathBuf> {
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let text = argument.to_string_lossy();
+        if text == FILE_FLAG {
+            return rest.next().map(PathBuf::from);
+        }
+        if let Some(path) = text.strip_prefix(FILE_FLAG).and_then(|text| text.strip_prefix('=')) {
+            return Some(PathBuf::from(path));
+        }
+    }
+    environment(FILE_VARIABLE).map(PathBuf::from)
+}
+
+fn read(path: &PathBuf, overridden: impl Fn(&str) -> bool) -> Result<Vec<String>, String> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| format!("cannot read the settings file {name}: {error}"))?;
+    let file = yaml::decode_utf8(&name, &bytes).map_err(|diagnostic| diagnostic.render())?;
+    let mut out = Diagnostics::default();
+    let node = match yaml::parse(&file, &Limits::default()) {
+        Ok(node) => node,
+        Err(diagnostics) => {
+            out.extend(diagnostics);
+            return Err(out.render());
+        }
+    };
+    let mut flags = Vec::new();
+    let command = Cli::command();
+    let known: Vec<String> = command
+        .find_subcommand("serve")
+        .into_iter()
+        .flat_map(|serve| serve.get_arguments())
+        .filter_map(|argument| argument.get_long())
+        .filter(|flag| !matches!(*flag, "settings" | "help"))
+        .map(|flag| flag.replace('-', "_"))
+        .collect();
+    let empty = matches!(node.value, Value::Null);
+    for entry in (!empty).then(|| yaml::mapping(&node, "the settings file", &mut out)).flatten().unwrap_or_default() {
+        if !known.contains(&entry.key) {
+            let message = format!("`{}` is not a setting", entry.key);
+            let error = Diagnostic::error("unknown-key", &entry.key_place, message);
+            out.push(match nearest(&entry.key, known.iter().map(String::as_str)) {
+                Some(near) => error.with_help(format!("did you mean `{near}`?")),
+                None => error.with_help(format!("the settings are {}", known.join(", "))),
+            });
+            continue;
+        }
+        let Value::Scalar(scalar) = &entry.value.value else {
+            let message = format!("`{}` takes one value", entry.key);
+            out.push(Diagnostic::error("wrong-type", &entry.value.place, message));
+            continue;
+        };
+        let variable = format!("PORTCULLIS_{}", entry.key.to_uppercase());
+        if !overridden(&variable) {
+            flags.push(format!("--{}={}", entry.key.replace('_', "-"), scalar.text));
+        }
+    }
+    if out.has_errors() { Err(out.render()) } else { Ok(flags) }
+}

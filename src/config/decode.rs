@@ -1,0 +1,102 @@
+//! From a tree of YAML nodes to what was written: every key known or reported, every value of its type.
+
+mod authenticators;
+mod consumers;
+mod policies;
+
+use std::path::Path;
+
+use crate::config::yaml::{self, Fields, Node};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::policy::source::{Located, Named, PolicySet};
+
+/// The sections that a file may hold.
+const SECTIONS: [&str; 10] = [
+    "version", "authenticators", "consumers", "defaults", "policies", "tenants", "roles", "plans",
+    "revocations", "tests",
+];
+
+/// The version of the policy language.
+const VERSION: &str = "portcullis/v1";
+
+/// Adds what one file says to `set`. Relative paths in it are resolved against `directory`.
+pub fn file(node: &Node, directory: &Path, set: &mut PolicySet, out: &mut Diagnostics) {
+    if matches!(node.value, yaml::Value::Null) {
+        return;
+    }
+    let Some(fields) = Fields::new(node, "a policy file", &SECTIONS, out) else { return };
+    if let Some(version) = fields.get("version").and_then(|node| yaml::text(node, "`version`", out).map(|t| (t, node)))
+        && version.0 != VERSION
+    {
+        out.push(
+            Diagnostic::error(
+                "unknown-version",
+                &version.1.place,
+                format!("`{}` is not a version of the policy language that this program knows", version.0),
+            )
+            .with_help(format!("write `version: {VERSION}`, or leave the key out")),
+        );
+    }
+    not_yet(&fields, &["tenants", "roles", "plans", "revocations", "tests"], "a policy file", out);
+    if let Some(node) = fields.get("authenticators") {
+        authenticators::section(node, directory, &mut set.authenticators, out);
+    }
+    if let Some(node) = fields.get("consumers") {
+        consumers::section(node, &mut set.consumers, out);
+    }
+    if let Some(node) = fields.get("defaults") {
+        policies::defaults(node, &mut set.defaults, out);
+    }
+    if let Some(node) = fields.get("policies") {
+        policies::section(node, &mut set.policies, out);
+    }
+}
+
+/// Reports keys that belong to the language and that this version cannot honour. Passing over one
+/// silently could open what it was meant to close.
+fn not_yet(fields: &Fields<'_>, keys: &[&str], what: &str, out: &mut Diagnostics) {
+    for key in keys {
+        if let Some(entry) = fields.entry(key) {
+            out.push(
+                Diagnostic::error(
+                    "not-available",
+                    &entry.key_place,
+                    format!("`{key}` of {what} is not available in this version"),
+                )
+                .with_help("remove it; nothing that it says would be enforced"),
+            );
+        }
+    }
+}
+
+/// Text with its place.
+fn located(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Located<String>> {
+    let value = yaml::text(node, what, out)?.to_owned();
+    Some(Located { value, place: node.place.clone() })
+}
+
+/// A list of texts, or one text that stands for a list of one.
+fn texts(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Vec<Located<String>>> {
+    let items = yaml::one_or_many(node, what, yaml::EmptyList::Refused, out)?;
+    Some(items.into_iter().filter_map(|item| located(item, what, out)).collect())
+}
+
+/// The definitions of a section, each with its name.
+fn named<T>(
+    node: &Node,
+    what: &str,
+    out: &mut Diagnostics,
+    mut read: impl FnMut(&Node, &mut Diagnostics) -> T,
+) -> Vec<Named<T>> {
+    let Some(entries) = yaml::mapping(node, what, out) else { return Vec::new() };
+    entries
+        .iter()
+        .map(|entry| Named {
+            name: Located { value: entry.key.clone(), place: entry.key_place.clone() },
+            value: read(&entry.value, out),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! A request's headers as Envoy hands them over, and the questions that are safe to ask of them.
+
+pub mod plan;
+
+use bytes::Bytes;
+
+/// A request's headers in order, names lower-case, pseudo headers (`:path`, …) among them.
+///
+/// In Envoy's default mode (`headers`) lines of one name arrive joined by a comma and bytes that are
+/// no UTF-8 arrive as `!`; with `encode_raw_headers` (`header_map`) they arrive as they were sent.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    entries: Vec<(Bytes, Bytes)>,
+}
+
+/// What a lookup of a header that must stand alone finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Single<'a> {
+    /// The request has no such header.
+    Absent,
+    /// Exactly one line.
+    One(&'a Bytes),
+    /// Two lines or more: nobody can say which one the next reader believes.
+    Several,
+}
+
+impl Headers {
+    /// Takes the entries as they came; names are lower-cased here where Envoy has not done it.
+    pub fn new(mut entries: Vec<(Bytes, Bytes)>) -> Self {
+        for (name, _) in &mut entries {
+            if name.iter().any(u8::is_ascii_uppercase) {
+                *name = Bytes::from(name.to_ascii_lowercase());
+            }
+        }
+        Self { entries }
+    }
+
+    /// How many lines there are.
+    pub const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All lines in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.entries.iter().map(|(name, value)| (name, value))
+    }
+
+    /// The values of one header, in order. `name` is lower-case.
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Bytes> {
+        self.entries.iter().filter(move |(n, _)| n.as_ref() == name.as_bytes()).map(|(_, v)| v)
+    }
+
+    /// The one value of a header that must not repeat. `name` is lower-case.
+    pub fn single(&self, name: &str) -> Single<'_> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (None, _) => Single::Absent,
+            (Some(value), None) => Single::One(value),
+            (Some(_), Some(_)) => Single::Several,
+        }
+    }
+
+    /// Whether the request speaks gRPC by its content type (`application/grpc`, `application/grpc+…`),
+    /// which is when Envoy turns a denial into a gRPC status.
+    pub fn is_grpc(&self) -> bool {
+        match self.single("content-type") {
+            Single::One(value) => match value.strip_prefix(b"application/grpc") {
+                Some(rest) => matches!(rest, [] | [b'+' | b';', ..]),
+                None => false,
+            },
+            Single::Absent | Single::Several => false,
+        }
+    }
+}
+
+/// One character of a header name as CGI, WSGI and their kin see it: they turn names into variables,
+/// and `x-user`, `X_User` and `x.user` become the same one (RFC 3875 section 4.1.18).
+pub const fn fold(byte: u8) -> u8 {
+    match byte {
+        b'a'..=b'z' | b'0'..=b'9' => byte,
+        b'A'..=b'Z' => byte.to_ascii_lowercase(),
+        _ => b'-',
+    }
+}
+
+/// Whether two names become the same variable in an upstream.
+pub fn same_variable(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(&a, &b)| fold(a) == fold(b))
+}
+
+/// Whether `name` is a header field name (RFC 9110 section 5.1: a token) of at most 128 bytes, in
+/// lower case.
+pub fn is_header_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 128
+        && name.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Headers, Single, is_header_name, same_variable};
+    use bytes::Bytes;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> Headers {
+        Headers::new(
+            lines
+                .iter()
+                .map(|(n, v)| (Bytes::from_static(n.as_bytes()), Bytes::from_static(v.as_bytes())))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn h10_names_are_found_in_any_case() {
+        let headers = headers(&[("Authorization", "a"), ("x-many", "1"), ("X-Many", "2")]);
+        assert_eq!(headers.single("authorization"), Single::One(&Bytes::from_static(b"a")));
+        assert_eq!(headers.single("x-none"), Single::Absent);
+    }
+
+    #[test]
+    fn h1_a_repeated_header_is_seen_as_repeated() {
+        let headers = headers(&[("x-many", "1"), ("x-other", "0"), ("X-Many", "2")]);
+        assert_eq!(headers.single("x-many"), Single::Several);
+        assert_eq!(headers.all("x-many").count(), 2);
+    }
+
+    #[test]
+    fn knows_grpc_by_its_content_type() {
+        for (value, grpc) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc;charset=x", true),
+            ("application/grpc-web", false),
+            ("application/json", false),
+        ] {
+            assert_eq!(headers(&[("content-type", value)]).is_grpc(), grpc, "{value}");
+        }
+    }
+
+    #[test]
+    fn h5_folds_spellings_to_one_variable() {
+        for same in ["x-auth-id", "x_auth_id", "X.Auth.Id", "x-auth_id", "x~auth~id"] {
+            assert!(same_variable(b"x-auth-id", same.as_bytes()), "{same}");
+        }
+        for other in ["x-auth-ids", "xauth-id", "x-auth-i", "x-auth-1d"] {
+            assert!(!same_variable(b"x-auth-id", other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn knows_a_header_name() {
+        for (name, good) in [("x-auth", true), ("", false), ("X-Auth", false), ("a b", false), ("a:", false)] {
+            assert_eq!(is_header_name(name), good, "{name}");
+        }
+    }
+}

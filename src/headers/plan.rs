@@ -1,0 +1,176 @@
+//! Set it or strip it: what becomes of every header that Portcullis owns, for each allowed request.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::headers::{Headers, fold};
+
+/// The headers that Portcullis owns: every name that any policy may inject, and a reserved prefix.
+///
+/// Names are compared as an upstream's CGI-like interface would see them, so that `x_auth_principal`
+/// and `x.auth.principal` belong to `x-auth-principal`.
+#[derive(Debug)]
+pub struct Managed {
+    names: Arc<[Arc<str>]>,
+    folded: HashSet<Box<[u8]>>,
+    prefix: Box<[u8]>,
+}
+
+impl Managed {
+    /// Owns `names` and everything that starts with `prefix` (lower-case; empty: nothing by prefix).
+    pub fn new(names: impl IntoIterator<Item = Arc<str>>, prefix: &str) -> Self {
+        let mut names: Vec<Arc<str>> = names.into_iter().collect();
+        names.sort();
+        names.dedup();
+        Self {
+            folded: names.iter().map(|name| folded(name.as_bytes())).collect(),
+            names: names.into(),
+            prefix: folded(prefix.as_bytes()),
+        }
+    }
+
+    /// Whether a header of this name, in whatever spelling, is one of ours.
+    pub fn owns(&self, name: &[u8]) -> bool {
+        let by_prefix = !self.prefix.is_empty()
+            && name.len() >= self.prefix.len()
+            && self.prefix.iter().zip(name).all(|(&ours, &theirs)| ours == fold(theirs));
+        by_prefix || (!self.folded.is_empty() && self.folded.contains(folded(name).as_ref()))
+    }
+
+    /// The managed header that the request's `Connection` header would make the next hop drop, if any
+    /// (RFC 9110 section 7.6.1).
+    pub fn dropped_by_connection(&self, headers: &Headers) -> Option<String> {
+        headers
+            .all("connection")
+            .flat_map(|value| value.split(|&byte| byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .find(|token| self.owns(token))
+            .map(|token| String::from_utf8_lossy(token).into_owned())
+    }
+
+    /// The names to remove whatever the request shows, given the names that this decision sets: each
+    /// managed name that it does not set, and the spelling with `_` of each, which a CGI-like upstream
+    /// reads as the same variable. They are listed even if the request does not carry them, because
+    /// Envoy may be told not to show some headers to the check.
+    pub fn always_removed(&self, set: &HashSet<&str>) -> Vec<Arc<str>> {
+        let mut removed = Vec::new();
+        for name in self.names.iter() {
+            if !set.contains(name.as_ref()) {
+                removed.push(Arc::clone(name));
+            }
+            if name.contains('-') {
+                let spelling = name.replace('-', "_");
+                if !set.contains(spelling.as_str()) {
+                    removed.push(spelling.into());
+                }
+            }
+        }
+        removed
+    }
+
+    /// The headers of this request that are ours by any spelling and that `set` does not overwrite.
+    pub fn carried<'a>(
+        &'a self,
+        headers: &'a Headers,
+        set: impl Fn(&[u8]) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a Bytes> + 'a {
+        headers.iter().map(|(name, _)| name).filter(move |name| self.owns(name) && !set(name))
+    }
+}
+
+fn folded(name: &[u8]) -> Box<[u8]> {
+    name.iter().map(|&byte| fold(byte)).collect()
+}
+
+/// Whether a policy may inject a header of this name. Hop-by-hop headers, the message's own framing,
+/// and what Envoy or an earlier proxy speaks for are not ours to set.
+pub fn may_inject(name: &str) -> bool {
+    const NEVER: [&str; 15] = [
+        "host", "connection", "keep-alive", "proxy-connection", "proxy-authenticate",
+        "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings",
+        "expect", "forwarded", "via", "cookie",
+    ];
+    let spelled: String = name.bytes().map(|byte| char::from(fold(byte))).collect();
+    !name.starts_with(':')
+        && !NEVER.contains(&spelled.as_str())
+        && !["content-", "x-envoy-", "x-forwarded-"].iter().any(|p| spelled.starts_with(p))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Managed, may_inject};
+    use crate::headers::Headers;
+    use bytes::Bytes;
+    use proptest::prelude::{prop_assert, proptest};
+    use std::collections::HashSet;
+
+    fn managed() -> Managed {
+        Managed::new(["x-auth-principal".into(), "x-tenant".into()], "x-auth-")
+    }
+
+    fn headers(names: &[&str]) -> Headers {
+        Headers::new(
+            names.iter().map(|n| (Bytes::copy_from_slice(n.as_bytes()), Bytes::from_static(b"1"))).collect(),
+        )
+    }
+
+    #[test]
+    fn h5_owns_every_spelling() {
+        for name in ["x-auth-principal", "X_Auth_Principal", "x.auth.principal", "x-auth-anything", "X_TENANT"] {
+            assert!(managed().owns(name.as_bytes()), "{name}");
+        }
+        for name in ["x-auth", "x-tenants", "xtenant", "authorization", ""] {
+            assert!(!managed().owns(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn h4_lists_what_is_not_set_even_if_not_seen() {
+        let removed = managed().always_removed(&HashSet::from(["x-auth-principal"]));
+        let removed: Vec<&str> = removed.iter().map(AsRef::as_ref).collect();
+        assert_eq!(removed, ["x_auth_principal", "x-tenant", "x_tenant"]);
+    }
+
+    #[test]
+    fn h6_finds_a_managed_name_in_connection() {
+        for (value, named) in [
+            ("close", None),
+            ("keep-alive, X-Tenant", Some("X-Tenant")),
+            ("x_auth_principal", Some("x_auth_principal")),
+        ] {
+            let headers = Headers::new(vec![(
+                Bytes::from_static(b"connection"),
+                Bytes::from_static(value.as_bytes()),
+            )]);
+            assert_eq!(managed().dropped_by_connection(&headers).as_deref(), named);
+        }
+    }
+
+    #[test]
+    fn refuses_to_inject_what_belongs_to_others() {
+        for name in ["host", ":path", "content-length", "x-envoy-retry-on", "x_forwarded_for", "te", "via"] {
+            assert!(!may_inject(name), "{name}");
+        }
+        for name in ["x-auth-principal", "authorization", "x-tenant"] {
+            assert!(may_inject(name), "{name}");
+        }
+    }
+
+    proptest! {
+        /// Whatever spelling a caller finds for a managed header, the request's copy is removed or
+        /// overwritten.
+        #[test]
+        fn no_spelling_survives(separators in proptest::collection::vec("[-_.~!+]", 2), upper: bool) {
+            let mut name = format!("x{}auth{}principal", separators[0], separators[1]);
+            if upper {
+                name = name.to_uppercase();
+            }
+            let headers = headers(&[&name, "accept"]);
+            let managed = managed();
+            let carried: Vec<_> = managed.carried(&headers, |_| false).cloned().collect();
+            prop_assert!(carried == [Bytes::from(name.to_lowercase())]);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Key sets of issuers: read at load from files and policies, fetched and kept fresh from URLs.
+//!
+//! One task per issuer publishes; requests never fetch, and a request that is cancelled cancels no
+//! fetch. While an issuer is away its last good keys serve on.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use serde_json::Value;
+
+use crate::authn::key_set::{KeySet, KeySetCell};
+use crate::clock::Clock;
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::http_client::{CannotFetch, HttpClient};
+use crate::policy::source::{JwksSource, JwtSource, KindSource, PolicySet};
+
+/// How long a fetched set is kept before it is fetched again, unless its server says otherwise.
+const REFRESH: Duration = Duration::from_secs(300);
+/// The bounds of what its server may say.
+const REFRESH_LEAST: Duration = Duration::from_secs(60);
+const REFRESH_MOST: Duration = Duration::from_secs(3600);
+/// How often a file is read again.
+const REREAD: Duration = Duration::from_secs(10);
+/// The first and the longest pause after a failed fetch; it doubles in between.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_secs(60);
+
+/// A key set that somebody has to keep fresh.
+#[derive(Clone)]
+pub struct Fetch {
+    /// The authenticator that needs it.
+    pub authenticator: String,
+    /// Where it is published.
+    pub cell: Arc<KeySetCell>,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Where a key set is fetched from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A JWK Set.
+    Url(Url),
+    /// An issuer's OpenID Connect discovery document, which names the JWK Set.
+    Discovery {
+        /// The issuer that the document must name.
+        issuer: String,
+        /// The document.
+        document: Url,
+    },
+    /// A file that may change.
+    File(PathBuf),
+}
+
+impl Source {
+    /// Whether fetching it needs an HTTP client.
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Url(_) | Self::Discovery { .. })
+    }
+}
+
+/// Makes the key sets of all `jwt` authenticators: those in files and policies are read now, and a bad
+/// one is a mistake of the policy; the others are empty and listed for [`keep_fresh`].
+pub fn prepare(
+    set: &PolicySet,
+    out: &mut Diagnostics,
+) -> (HashMap<String, Arc<KeySetCell>>, Vec<Fetch>) {
+    let (mut cells, mut fetches) = (HashMap::new(), Vec::new());
+    for authenticator in &set.authenticators {
+        let Some(KindSource::Jwt(jwt)) = &authenticator.value.kind else { continue };
+        let name = &authenticator.name.value;
+        let Some((cell, source)) = prepare_one(jwt, out) else { continue };
+        if let Some(source) = source {
+            fetches.push(Fetch { authenticator: name.clone(), cell: Arc::clone(&cell), source });
+        }
+        cells.insert(name.clone(), cell);
+    }
+    (cells, fetches)
+}
+
+fn prepare_one(jwt: &JwtSource, out: &mut Diagnostics) -> Option<(Arc<KeySetCell>, Option<Source>)> {
+    match &jwt.jwks {
+        None => {
+            let issuer = jwt.issuer.as_ref()?;
+            let address = format!("{}/.well-known/openid-configuration", issuer.value.trim_end_matches('/'));
+            let document = safe_url(&address, false, &issuer.place, out)?;
+            let source = Source::Discovery { issuer: issuer.value.clone(), document };
+            Some((KeySetCell::empty(), Some(source)))
+        }
+        Some(located) => match &located.value {
+            JwksSource::Url { url, allow_http } => {
+                let url = safe_url(url, *allow_http, &located.place, out)?;
+                Some((KeySetCell::empty(), Some(Source::Url(url))))
+            }
+            JwksSource::Inline(value) => {
+                let set = parsed(value.to_string().as_bytes(), &located.place, out)?;
+                Some((KeySetCell::fixed(set), None))
+            }
+            JwksSource::File(path) => {
+                let bytes = match std::fs::read(path) {
+                    Ok(bytes) => bytes,
+                    Err(error) => {
+                        out.push(
+                            Diagnostic::error(
+                                "unreadable-file",
+                                &located.place,
+                                format!("cannot read the key set {}: {error}", path.display()),
+                            )
+                            .with_help("relative paths start at the directory of the policy file"),
+                        );
+                        return None;
+                    }
+                };
+                let cell = KeySetCell::empty();
+                cell.publish(parsed(&bytes, &located.place, out)?);
+                Some((cell, Some(Source::File(path.clone()))))
+            }
+        },
+    }
+}
+
+fn parsed(document: &[u8], place: &Place, out: &mut Diagnostics) -> Option<KeySet> {
+    match KeySet::parse(document) {
+        Ok(set) => Some(set),
+        Err(error) => {
+            out.push(
+                Diagnostic::error("bad-key-set", place, format!("this is no JWK Set: {error}"))
+                    .with_help("a JWK Set reads `{\"keys\": [{\"kty\": \"EC\", …}]}` (RFC 7517 section 5)"),
+            );
+            None
+        }
+    }
+}
+
+/// A URL whose answer can be trusted: https, or http where nobody can stand in between or the operator
+/// says so.
+fn safe_url(text: &str, allow_http: bool, place: &Place, out: &mut Diagnostics) -> Option<Url> {
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => {
+            out.push(
+                Diagnostic::error("bad-url", place, format!("`{text}` is no URL: {error}"))
+                    .with_help("write it whole, as in `https://login.example.com/jwks.json`"),
+            );
+            return None;
+        }
+    };
+    match url.scheme() {
+        "https" => Some(url),
+        "http" if allow_http || is_loopback(&url) => Some(url),
+        scheme => {
+            let message = format!("keys fetched over `{scheme}` can be replaced on their way: who does that makes valid tokens");
+            out.push(Diagnostic::error("insecure-url", place, message).with_help(
+                "use https; or name the address with `jwks: {url: …, allow_http: true}` if the network in between is trusted",
+            ));
+            None
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
+}
+
+/// Why a key set could not be had.
+#[derive(Debug, thiserror::Error)]
+enum NotFresh {
+    #[error("{0}: {1}")]
+    Fetch(Url, CannotFetch),
+    #[error("{0}: {1}")]
+    File(String, std::io::Error),
+    #[error("{0}: not a key set: {1}")]
+    KeySet(String, crate::authn::key_set::BadKeySet),
+    #[error("{0}: {1}")]
+    Discovery(Url, String),
+    #[error("there is no HTTP client")]
+    NoClient,
+}
+
+/// Keeps one key set fresh until the task is dropped.
+pub async fn keep_fresh(fetch: Fetch, http: Option<HttpClient>, clock: Arc<dyn Clock>) {
+    let mut retry = RETRY_FIRST;
+    loop {
+        fetch.cell.fetching(clock.as_ref());
+        let pause = match fresh(&fetch.source, http.as_ref()).await {
+            Ok((set, pause)) => {
+                retry = RETRY_FIRST;
+                for ignored in set.ignored() {
+                    tracing::debug!(authenticator = fetch.authenticator, ignored, "key left out");
+                }
+                let keys = set.len();
+                if fetch.cell.publish(set) {
+                    tracing::info!(authenticator = fetch.authenticator, keys, "key set loaded");
+                }
+                pause
+            }
+            Err(error) => {
+                let have_keys = fetch.cell.current().is_some();
+                fetch.cell.failed();
+                let pause = retry;
+                retry = (retry * 2).min(RETRY_MOST);
+                tracing::warn!(
+                    authenticator = fetch.authenticator,
+                    %error,
+                    have_keys,
+                    retry_in_seconds = pause.as_secs(),
+                    "cannot fetch the key set; {}",
+                    if have_keys { "the last good keys serve on" } else { "its tokens are refused until it is there" },
+                );
+                pause
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = fetch.cell.wanted() => {}
+        }
+    }
+}
+
+async fn fresh(source: &Source, http: Option<&HttpClient>) -> Result<(KeySet, Duration), NotFresh> {
+    match source {
+        Source::File(path) => {
+            let name = || path.display().to_string();
+            let bytes = tokio::fs::read(path).await.map_err(|error| NotFresh::File(name(), error))?;
+            let set = KeySet::parse(&bytes).map_err(|error| NotFresh::KeySet(name(), error))?;
+            Ok((set, REREAD))
+        }
+        Source::Url(url) => jwk_set(url, http.ok_or(NotFresh::NoClient)?).await,
+        Source::Discovery { issuer, document } => {
+            let http = http.ok_or(NotFresh::NoClient)?;
+            let url = discover(issuer, document, http).await?;
+            jwk_set(&url, http).await
+        }
+    }
+}
+
+async fn jwk_set(url: &Url, http: &HttpClient) -> Result<(KeySet, Duration), NotFresh> {
+    let document = http.get_json(url).await.map_err(|error| NotFresh::Fetch(url.clone(), error))?;
+    let set = KeySet::parse(&document.bytes).map_err(|e| NotFresh::KeySet(url.to_string(), e))?;
+    let pause = document.max_age.unwrap_or(REFRESH).clamp(REFRESH_LEAST, REFRESH_MOST);
+    // Before its time is up, so that a set is never used past it while its server answers.
+    Ok((set, pause.mul_f32(0.9)))
+}
+
+/// The address of an issuer's key set (OpenID Connect Discovery 1.0, sections 4.2 and 4.3).
+async fn discover(issuer: &str, document: &Url, http: &HttpClient) -> Result<Url, NotFresh> {
+    let wrong = |what: String| NotFresh::Discovery(document.clone(), what);
+    let fetched = http.get_json(document).await.map_err(|e| NotFresh::Fetch(document.clone(), e))?;
+    let configuration: Value =
+        serde_json::from_slice(&fetched.bytes).map_err(|error| wrong(format!("not JSON: {error}")))?;
+    let named = configuration.get("issuer").and_then(Value::as_str).unwrap_or_default();
+    if named != issuer {
+        return Err(wrong(format!("the document is of the issuer `{named}`, not of `{issuer}`")));
+    }
+    let uri = configuration.get("jwks_uri").and_then(Value::as_str).unwrap_or_default();
+    let url = Url::parse(uri).map_err(|error| wrong(format!("`jwks_uri` is no URL: {error}")))?;
+    if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) {
+        Ok(url)
+    } else {
+        Err(wrong("`jwks_uri` is not https".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

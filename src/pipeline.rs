@@ -1,0 +1,115 @@
+//! What happens to one request, stage by stage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::audit::trace_context::TraceContext;
+use crate::audit::{Recorder, Trail};
+use crate::clock::Clock;
+use crate::limit::Admission;
+use crate::policy::authorise::Routed;
+use crate::policy::compile::PolicyTable;
+use crate::request::raw::RawCheck;
+use crate::request::{BadRequest, Request};
+use crate::respond::{Allow, Denial};
+use crate::snapshot::Snapshot;
+use crate::verdict::{Reason, Refusal, Verdict};
+
+/// Judges requests with the newest generation of policies.
+pub struct Pipeline {
+    snapshot: ArcSwap<Snapshot>,
+    clock: Arc<dyn Clock>,
+    recorder: Arc<dyn Recorder>,
+    require_tls: bool,
+}
+
+impl Pipeline {
+    /// A pipeline that judges by `snapshot`. With `require_tls`, requests that came without TLS are
+    /// refused before their credentials are read.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        clock: Arc<dyn Clock>,
+        recorder: Arc<dyn Recorder>,
+        require_tls: bool,
+    ) -> Self {
+        Self { snapshot: ArcSwap::new(snapshot), clock, recorder, require_tls }
+    }
+
+    /// The newest generation.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Judges one request within `budget`. Always answers; leaves one audit record.
+    pub async fn check(
+        &self,
+        raw: RawCheck,
+        budget: Duration,
+        trace: Option<TraceContext>,
+    ) -> Verdict {
+        let snapshot = self.snapshot();
+        let mut trail = Trail::begin(&raw, trace, &self.clock, &self.recorder);
+        let judged = self.judge(raw, &snapshot.table, &mut trail);
+        let outcome = match tokio::time::timeout(budget, judged).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Refusal::new(
+                Reason::DeadlineExceeded,
+                format!("the check outlived its budget of {} ms", budget.as_millis()),
+            )),
+        };
+        match outcome {
+            Ok(allow) => {
+                trail.end(Reason::Allowed, 200, "");
+                Verdict::Allow(allow)
+            }
+            Err(refusal) => deny(&refusal, &mut trail),
+        }
+    }
+
+    /// Refuses a check that never became a request: undecodable, too many in flight, or lost to a fault
+    /// of ours.
+    pub fn refuse(&self, refusal: &Refusal) -> Verdict {
+        deny(refusal, &mut Trail::nameless(&self.clock, &self.recorder))
+    }
+
+    async fn judge(
+        &self,
+        raw: RawCheck,
+        table: &PolicyTable,
+        trail: &mut Trail,
+    ) -> Result<Allow, Refusal> {
+        self.require_tls(&raw)?;
+        let request = Request::read(raw).map_err(unreadable)?;
+        let routed = Routed::choose(request, table)?;
+        trail.route = Some(Arc::clone(routed.route()));
+        let caller = routed.authenticate(self.clock.as_ref(), &mut trail.authenticator).await?;
+        trail.principal = caller.principal().cloned();
+        let grant = caller.authorise()?;
+        let admission = Admission::admit(grant);
+        Allow::new(admission, table, trail.id())
+    }
+
+    fn require_tls(&self, raw: &RawCheck) -> Result<(), Refusal> {
+        let secure = raw.scheme.eq_ignore_ascii_case(b"https") || !raw.source.principal.is_empty();
+        if self.require_tls && !secure {
+            return Err(Refusal::new(Reason::TlsRequired, "the request came without TLS"));
+        }
+        Ok(())
+    }
+}
+
+fn deny(refusal: &Refusal, trail: &mut Trail) -> Verdict {
+    let denial = Denial::new(refusal, trail);
+    trail.end(refusal.reason, denial.status(), &refusal.detail);
+    Verdict::Deny(denial)
+}
+
+fn unreadable(bad: BadRequest) -> Refusal {
+    let reason = match bad {
+        BadRequest::Path(_) => Reason::PathAmbiguous,
+        _ => Reason::RequestMalformed,
+    };
+    Refusal::new(reason, bad.to_string())
+}

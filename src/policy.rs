@@ -1,0 +1,10 @@
+//! Policies: what users write, what is made of it, and what it says about one request.
+
+pub mod authorise;
+pub mod compile;
+pub mod field;
+pub mod inject;
+pub mod pattern;
+pub mod route;
+pub mod scope;
+pub mod source;

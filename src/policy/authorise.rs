@@ -1,0 +1,118 @@
+//! The stages between a readable request and a decision to let it pass. Each type can only be made by
+//! the stage before it, so that nothing is allowed that was not routed, proven and authorised.
+
+use std::sync::Arc;
+
+use crate::authn::credential::Stripped;
+use crate::authn::principal::Principal;
+use crate::clock::Clock;
+use crate::policy::compile::PolicyTable;
+use crate::policy::route::Route;
+use crate::request::Request;
+use crate::verdict::{Reason, Refusal};
+
+/// A request with the one route that judges it.
+pub struct Routed {
+    request: Request,
+    route: Arc<Route>,
+}
+
+impl Routed {
+    /// Chooses the route.
+    ///
+    /// # Errors
+    /// `request_malformed` if `Connection` names a managed header; what
+    /// [`RouteIndex::choose`](crate::policy::route::RouteIndex::choose) says.
+    pub fn choose(request: Request, table: &PolicyTable) -> Result<Self, Refusal> {
+        if let Some(name) = table.managed.dropped_by_connection(request.headers()) {
+            return Err(Refusal::new(
+                Reason::RequestMalformed,
+                format!("`Connection` names the managed header `{}`", name.escape_default()),
+            ));
+        }
+        let route = Arc::clone(table.routes.choose(&request)?);
+        Ok(Self { request, route })
+    }
+
+    /// The route.
+    pub const fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// Proves who calls, if the route asks. `owner` learns which authenticator decides.
+    ///
+    /// # Errors
+    /// What [`RouteAuthn::authenticate`](crate::authn::RouteAuthn::authenticate) says.
+    pub async fn authenticate(
+        self,
+        clock: &dyn Clock,
+        owner: &mut Option<Arc<str>>,
+    ) -> Result<Caller, Refusal> {
+        let Self { request, route } = self;
+        let (principal, stripped) = match &route.authn {
+            None => (None, Stripped::default()),
+            Some(authn) => {
+                let environment = Arc::clone(&route.environment);
+                let proven = authn.authenticate(&request, &environment, clock, owner).await?;
+                (Some(proven.0), proven.1)
+            }
+        };
+        Ok(Caller { request, route, principal, stripped })
+    }
+}
+
+/// A routed request whose caller was proven, or need not be.
+pub struct Caller {
+    request: Request,
+    route: Arc<Route>,
+    /// `None` only where the route is public.
+    principal: Option<Principal>,
+    stripped: Stripped,
+}
+
+impl Caller {
+    /// Who was proven to call.
+    pub const fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
+    /// Judges what the caller may do (step 9 of the policy language).
+    ///
+    /// # Errors
+    /// `scope_insufficient`.
+    pub fn authorise(self) -> Result<Grant, Refusal> {
+        for rule in &self.route.scopes {
+            let satisfied =
+                self.principal.as_ref().is_some_and(|principal| rule.satisfied_by(principal.scopes()));
+            if !satisfied {
+                return Err(Refusal::new(Reason::ScopeInsufficient, format!("the route requires {rule}")));
+            }
+        }
+        Ok(Grant { caller: self })
+    }
+}
+
+/// A caller who may do what the request asks.
+pub struct Grant {
+    caller: Caller,
+}
+
+/// The parts of a [`Grant`], for the stages after it.
+pub struct Granted {
+    /// The request.
+    pub request: Request,
+    /// Its route.
+    pub route: Arc<Route>,
+    /// Its caller; `None` only where the route is public.
+    pub principal: Option<Principal>,
+    /// The credentials to take out.
+    pub stripped: Stripped,
+}
+
+impl Grant {
+    /// Takes the grant apart.
+    pub fn into_parts(self) -> Granted {
+        let Caller { request, route, principal, stripped } = self.caller;
+        Granted { request, route, principal, stripped }
+    }
+}

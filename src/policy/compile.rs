@@ -1,0 +1,161 @@
+//! From what was written to what is run: every name resolved, every pattern read, every conflict
+//! found. All mistakes are collected; a set with one is not run.
+
+mod authenticators;
+mod consumers;
+mod routes;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::authn::Authenticator;
+use crate::authn::jwt::TokenCache;
+use crate::authn::key_set::KeySetCell;
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+use crate::headers::plan::Managed;
+use crate::policy::route::RouteIndex;
+use crate::policy::source::{Located, Named, PolicySet};
+
+/// The environment of consumers and routes where nothing is said.
+pub const DEFAULT_ENVIRONMENT: &str = "live";
+
+/// The prefix of managed headers where nothing is said.
+pub const DEFAULT_RESERVED_PREFIX: &str = "x-auth-";
+
+/// What the compiler takes from outside: things that live longer than one policy set.
+pub struct Ports {
+    /// The key set of each `jwt` authenticator, by its name.
+    pub key_sets: HashMap<String, Arc<KeySetCell>>,
+    /// Verified tokens.
+    pub token_cache: TokenCache,
+}
+
+/// A policy set that can judge requests: immutable, indexed.
+pub struct PolicyTable {
+    /// Which route judges a request.
+    pub routes: RouteIndex,
+    /// The headers that Portcullis owns.
+    pub managed: Managed,
+    /// The names of all policies, by position.
+    pub policies: Vec<Arc<str>>,
+    /// All authenticators, in the order of their names.
+    pub authenticators: Vec<Arc<Authenticator>>,
+    /// The key sets that some route needs, with the authenticator's name.
+    pub needed_key_sets: Vec<(Arc<str>, Arc<KeySetCell>)>,
+    /// How many routes there are.
+    pub route_count: usize,
+    /// How many consumers there are.
+    pub consumer_count: usize,
+}
+
+/// Compiles a set. Every mistake is pushed to `out`.
+///
+/// # Errors
+/// `None` if `out` holds an error at the end, whoever pushed it.
+pub fn compile(set: &PolicySet, ports: &Ports, out: &mut Diagnostics) -> Option<PolicyTable> {
+    report_twins(&set.authenticators, "authenticator", out);
+    report_twins(&set.consumers, "consumer", out);
+    report_twins(&set.policies, "policy", out);
+    for name in names(&set.authenticators).chain(names(&set.consumers)).chain(names(&set.policies)) {
+        check_name(name, out);
+    }
+    let managed = routes::managed(set, out);
+    let consumers = consumers::compile(set, out);
+    let authenticators = authenticators::compile(set, &consumers, ports, out);
+    let routes = routes::compile(set, &authenticators, &managed, out);
+    if out.has_errors() {
+        return None;
+    }
+    Some(PolicyTable {
+        managed,
+        policies: routes.policies,
+        needed_key_sets: needed_key_sets(set, &authenticators, ports),
+        authenticators,
+        route_count: routes.count,
+        consumer_count: consumers.len(),
+        routes: routes.index,
+    })
+}
+
+fn names<T>(definitions: &[Named<T>]) -> impl Iterator<Item = &Located<String>> {
+    definitions.iter().map(|definition| &definition.name)
+}
+
+/// Names appear in identities (`authenticator:subject`), metrics and URLs: letters, digits, `-`, `_`
+/// and `.`, so that no name can be read as a name and something else.
+fn check_name(name: &Located<String>, out: &mut Diagnostics) {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.value.is_empty() || name.value.len() > 128 || !name.value.bytes().all(good) {
+        let message = "a name is 1 to 128 letters, digits, `-`, `_` and `.`".to_owned();
+        out.push(Diagnostic::error("bad-name", &name.place, message));
+    }
+}
+
+fn report_twins<T>(definitions: &[Named<T>], what: &str, out: &mut Diagnostics) {
+    let mut seen: HashMap<&str, &Located<String>> = HashMap::new();
+    for name in names(definitions) {
+        if let Some(first) = seen.insert(&name.value, name) {
+            out.push(
+                Diagnostic::error(
+                    "duplicate-name",
+                    &name.place,
+                    format!("the {what} `{}` is defined twice", name.value),
+                )
+                .with_related(&first.place, "first defined here")
+                .with_help("rename one, or merge the two definitions"),
+            );
+        }
+    }
+}
+
+/// An error for a name that nothing has, with the nearest that something has.
+fn unknown_name<'a>(
+    code: &'static str,
+    what: &str,
+    name: &Located<String>,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Diagnostic {
+    let error =
+        Diagnostic::error(code, &name.place, format!("there is no {what} called `{}`", name.value));
+    let nearest = nearest(&name.value, known.clone());
+    match nearest {
+        Some(near) => error.with_help(format!("did you mean `{near}`?")),
+        None => {
+            let mut names: Vec<&str> = known.take(12).collect();
+            names.sort_unstable();
+            if names.is_empty() {
+                error.with_help(format!("no {what} is defined"))
+            } else {
+                error.with_help(format!("these are defined: {}", names.join(", ")))
+            }
+        }
+    }
+}
+
+/// The key sets of the authenticators that a route uses. One that no route uses may stay unloaded.
+fn needed_key_sets(
+    set: &PolicySet,
+    authenticators: &[Arc<Authenticator>],
+    ports: &Ports,
+) -> Vec<(Arc<str>, Arc<KeySetCell>)> {
+    let levels = set.policies.iter().flat_map(|policy| {
+        let routes = policy.value.routes.iter().map(|route| &route.level);
+        std::iter::once(&policy.value.level).chain(routes)
+    });
+    let used: std::collections::HashSet<&str> = std::iter::once(&set.defaults.level)
+        .chain(levels)
+        .filter_map(|level| level.authenticate.as_ref())
+        .flat_map(|list| list.value.iter().map(|name| name.value.as_str()))
+        .collect();
+    authenticators
+        .iter()
+        .filter(|authenticator| used.contains(authenticator.name.as_ref()))
+        .filter_map(|authenticator| {
+            let cell = ports.key_sets.get(authenticator.name.as_ref())?;
+            Some((Arc::clone(&authenticator.name), Arc::clone(cell)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

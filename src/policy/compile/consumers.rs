@@ -1,0 +1,54 @@
+//! Consumers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::consumer::Consumer;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::policy::compile::DEFAULT_ENVIRONMENT;
+use crate::policy::scope::ScopeSet;
+use crate::policy::source::{Located, PolicySet};
+
+/// All consumers by name.
+pub(super) fn compile<'a>(
+    set: &'a PolicySet,
+    out: &mut Diagnostics,
+) -> HashMap<&'a str, Arc<Consumer>> {
+    let default = set.defaults.level.environment.as_ref();
+    let default = default.map_or(DEFAULT_ENVIRONMENT, |environment| &environment.value);
+    let mut consumers = HashMap::new();
+    for consumer in &set.consumers {
+        let source = &consumer.value;
+        let environment = source.environment.as_ref().map_or(default, |located| &located.value);
+        consumers.insert(
+            consumer.name.value.as_str(),
+            Arc::new(Consumer {
+                name: consumer.name.value.as_str().into(),
+                environment: environment.into(),
+                ceiling: source.scopes.as_deref().map(|scopes| granted(scopes, out)),
+                expires: source.expires,
+                metadata: source.metadata.clone(),
+            }),
+        );
+    }
+    consumers
+}
+
+/// A set of granted scopes; those that are none are reported and left out.
+pub(super) fn granted(scopes: &[Located<String>], out: &mut Diagnostics) -> ScopeSet {
+    let mut good = Vec::new();
+    for scope in scopes {
+        if ScopeSet::granted([scope.value.as_str()]).is_ok() {
+            good.push(scope.value.as_str());
+        } else {
+            out.push(
+                Diagnostic::error("bad-scope", &scope.place, format!("`{}` is no scope", scope.value))
+                    .with_help(
+                        "a scope is printable ASCII without spaces, quotes and backslashes; \
+                         `*` stands only as the whole last part, as in `orders:*`",
+                    ),
+            );
+        }
+    }
+    ScopeSet::granted(good).unwrap_or_default()
+}

@@ -1,0 +1,584 @@
+//! Levels, routes and their index.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::authn::credential::Container;
+use crate::authn::{Authenticator, Method, RouteAuthn};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::headers::is_header_name;
+use crate::headers::plan::{Managed, may_inject};
+use crate::policy::compile::{DEFAULT_ENVIRONMENT, DEFAULT_RESERVED_PREFIX, unknown_name};
+use crate::policy::field::Expression;
+use crate::policy::inject::{InjectHeader, InjectPlan};
+use crate::policy::pattern::{HostPattern, PathPattern, Segment};
+use crate::policy::route::{Route, RouteIndex, RouteMethods, RouteTable};
+use crate::policy::scope::{Scope, ScopeRule};
+use crate::policy::source::{
+    CoversSource, InjectSource, LevelSource, Located, Named, PolicySet, PolicySource, RouteSource,
+    ScopesSource,
+};
+
+/// All routes, compiled.
+pub(super) struct Routes {
+    pub(super) index: RouteIndex,
+    pub(super) policies: Vec<Arc<str>>,
+    pub(super) count: usize,
+}
+
+/// The managed headers: every name that any level injects, and the reserved prefix.
+pub(super) fn managed(set: &PolicySet, out: &mut Diagnostics) -> Managed {
+    let mut names: Vec<Arc<str>> = Vec::new();
+    for inject in all_levels(set).flat_map(|level| &level.inject) {
+        let name = &inject.name;
+        if !is_header_name(&name.value) {
+            let message = format!("`{}` is no header name", name.value);
+            out.push(
+                Diagnostic::error("bad-header", &name.place, message)
+                    .with_help("header names are written in lower case, as in `x-auth-principal`"),
+            );
+        } else if !may_inject(&name.value) {
+            let message = format!("`{}` cannot be injected", name.value);
+            out.push(Diagnostic::error("bad-header", &name.place, message).with_help(
+                "it belongs to the connection, to the message's framing, or to Envoy; choose a name of your own, as in `x-auth-principal`",
+            ));
+        } else {
+            names.push(name.value.as_str().into());
+        }
+    }
+    let prefix = set.defaults.reserved_prefix.as_ref();
+    if let Some(prefix) = prefix
+        && (!is_header_name(&prefix.value) || prefix.value.len() < 2)
+    {
+        let message = format!("`{}` is no prefix of header names", prefix.value);
+        out.push(
+            Diagnostic::error("bad-header", &prefix.place, message)
+                .with_help("at least two characters in lower case, as in `x-auth-`"),
+        );
+    }
+    Managed::new(names, prefix.map_or(DEFAULT_RESERVED_PREFIX, |prefix| &prefix.value))
+}
+
+fn all_levels(set: &PolicySet) -> impl Iterator<Item = &LevelSource> {
+    let policies = set.policies.iter().flat_map(|policy| {
+        let routes = policy.value.routes.iter().map(|route| &route.level);
+        std::iter::once(&policy.value.level).chain(routes)
+    });
+    std::iter::once(&set.defaults.level).chain(policies)
+}
+
+/// A route with where it was written, on its way into tables.
+struct Ready<'a> {
+    route: Arc<Route>,
+    pattern: PathPattern,
+    methods: RouteMethods,
+    place: &'a Place,
+}
+
+struct Compiler<'a> {
+    set: &'a PolicySet,
+    by_name: HashMap<&'a str, &'a Arc<Authenticator>>,
+    known: HashSet<&'a str>,
+    managed: &'a Managed,
+    /// What each list of authenticators asks: shared, as most routes ask the same.
+    authn: HashMap<Vec<&'a str>, Arc<RouteAuthn>>,
+    /// Plans that do not depend on the route, by the places of their expressions.
+    plans: HashMap<Vec<(usize, usize)>, Arc<InjectPlan>>,
+}
+
+/// Compiles all policies into one index.
+pub(super) fn compile(
+    set: &PolicySet,
+    authenticators: &[Arc<Authenticator>],
+    managed: &Managed,
+    out: &mut Diagnostics,
+) -> Routes {
+    let mut compiler = Compiler {
+        set,
+        by_name: authenticators.iter().map(|a| (a.name.as_ref(), a)).collect(),
+        known: set.authenticators.iter().map(|a| a.name.value.as_str()).collect(),
+        managed,
+        authn: HashMap::new(),
+        plans: HashMap::new(),
+    };
+    compiler.check_level(&set.defaults.level, out);
+    let mut policies = Vec::new();
+    let mut ready = Vec::new();
+    let mut hosts: BTreeMap<HostPattern, Vec<usize>> = BTreeMap::new();
+    let mut patterns: Vec<Vec<HostPattern>> = Vec::new();
+    for (index, policy) in set.policies.iter().enumerate() {
+        let name: Arc<str> = policy.name.value.as_str().into();
+        let own = host_patterns(policy, out);
+        for pattern in &own {
+            hosts.entry(pattern.clone()).or_default().push(index);
+        }
+        ready.push(compiler.policy(&name, index, policy, out));
+        patterns.push(own);
+        policies.push(name);
+    }
+    let not_found = set.defaults.unknown_route_not_found.as_ref().is_some_and(|said| said.value);
+    let mut index = RouteIndex::new(not_found);
+    let mut tables = Tables { ready: &ready, built: HashMap::new(), reported: HashSet::new() };
+    for (pattern, policies) in hosts {
+        let table = tables.of(policies, &mut index, out);
+        index.serve(pattern, table);
+    }
+    for (position, (name, hosts)) in policies.iter().zip(patterns).enumerate() {
+        let table = tables.of(vec![position], &mut index, out);
+        index.pin(name, hosts, table);
+    }
+    let count = ready.iter().map(Vec::len).sum();
+    Routes { index, policies, count }
+}
+
+/// Builds one table for each set of policies that some host is served by.
+struct Tables<'a> {
+    ready: &'a [Vec<Ready<'a>>],
+    built: HashMap<Vec<usize>, usize>,
+    reported: HashSet<(usize, usize)>,
+}
+
+impl Tables<'_> {
+    fn of(&mut self, policies: Vec<usize>, index: &mut RouteIndex, out: &mut Diagnostics) -> usize {
+        if let Some(&table) = self.built.get(&policies) {
+            return table;
+        }
+        let mut table = RouteTable::default();
+        let mut places: HashMap<*const Route, &Place> = HashMap::new();
+        for ready in policies.iter().filter_map(|&policy| self.ready.get(policy)).flatten() {
+            places.insert(Arc::as_ptr(&ready.route), ready.place);
+            let Err(first) = table.insert(&ready.pattern, &ready.methods, &ready.route) else { continue };
+            let pair = (Arc::as_ptr(&first) as usize, Arc::as_ptr(&ready.route) as usize);
+            if !self.reported.insert(pair) {
+                continue;
+            }
+            let mut error = Diagnostic::error(
+                "conflicting-routes",
+                ready.place,
+                format!("another route covers `{}` for the same host and method", ready.route.path),
+            )
+            .with_help("give the two different methods, or merge them; routes of all policies for one host share one table");
+            if let Some(place) = places.get(&Arc::as_ptr(&first)) {
+                error = error.with_related(place, "this one");
+            }
+            out.push(error);
+        }
+        let position = index.add_table(table);
+        self.built.insert(policies, position);
+        position
+    }
+}
+
+fn host_patterns(policy: &Named<PolicySource>, out: &mut Diagnostics) -> Vec<HostPattern> {
+    let mut patterns: Vec<HostPattern> = Vec::new();
+    for host in &policy.value.hosts {
+        match HostPattern::parse(&host.value) {
+            Ok(pattern) if patterns.contains(&pattern) => {
+                let message = format!("the host `{}` is listed twice", host.value);
+                out.push(Diagnostic::error("duplicate-host", &host.place, message));
+            }
+            Ok(pattern) => patterns.push(pattern),
+            Err(why) => out.push(
+                Diagnostic::error("bad-host", &host.place, format!("`{}` is no host pattern", host.value))
+                    .with_help(why),
+            ),
+        }
+    }
+    patterns
+}
+
+impl<'a> Compiler<'a> {
+    /// Reports what is wrong with one level on its own.
+    fn check_level(&self, level: &LevelSource, out: &mut Diagnostics) {
+        if let Some(list) = &level.authenticate {
+            let mut seen = HashSet::new();
+            for name in &list.value {
+                if !self.known.contains(name.value.as_str()) {
+                    let known = self.known.iter().copied();
+                    out.push(unknown_name("unknown-authenticator", "authenticator", name, known));
+                } else if !seen.insert(&name.value) {
+                    let message = format!("`{}` is listed twice", name.value);
+                    out.push(Diagnostic::error("duplicate-name", &name.place, message));
+                }
+            }
+        }
+        let is_public = level.public.as_ref().filter(|public| public.value);
+        let Some(public) = is_public else { return };
+        let own = [
+            level.authenticate.as_ref().map(|own| ("authenticate", &own.place)),
+            level.scopes.as_ref().map(|own| ("scopes", &own.place)),
+        ];
+        for (key, place) in own.into_iter().flatten() {
+            out.push(
+                Diagnostic::error(
+                    "public-contradiction",
+                    place,
+                    format!("`public: true` asks nothing of the caller, and `{key}` asks something"),
+                )
+                .with_related(&public.place, "public here")
+                .with_help("keep one of the two"),
+            );
+        }
+    }
+
+    fn policy(
+        &mut self,
+        name: &Arc<str>,
+        index: usize,
+        policy: &'a Named<PolicySource>,
+        out: &mut Diagnostics,
+    ) -> Vec<Ready<'a>> {
+        self.check_level(&policy.value.level, out);
+        let mut ready = Vec::new();
+        for route in &policy.value.routes {
+            self.check_level(&route.level, out);
+            let Some(covers) = &route.covers else { continue };
+            for (path, place, pattern, methods) in covered(covers, out) {
+                let levels = [&route.level, &policy.value.level, &self.set.defaults.level];
+                let Some(compiled) = self.route(name, index, route, &path, &pattern, levels, out) else {
+                    continue;
+                };
+                ready.push(Ready { route: Arc::new(compiled), pattern, methods, place });
+            }
+        }
+        ready
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
+    fn route(
+        &mut self,
+        policy: &Arc<str>,
+        policy_index: usize,
+        source: &'a RouteSource,
+        path: &str,
+        pattern: &PathPattern,
+        levels: [&'a LevelSource; 3],
+        out: &mut Diagnostics,
+    ) -> Option<Route> {
+        let authn = self.access(source, levels, out)?;
+        let parameters: Box<[(usize, Box<str>)]> = pattern
+            .segments
+            .iter()
+            .enumerate()
+            .filter_map(|(position, segment)| match segment {
+                Segment::Parameter(name) => Some((position, name.clone())),
+                Segment::Literal(_) => None,
+            })
+            .collect();
+        let environment = levels.iter().find_map(|level| level.environment.as_ref());
+        let environment = environment.map_or(DEFAULT_ENVIRONMENT, |environment| &environment.value);
+        let public = authn.is_none();
+        if let (true, Some(scopes)) = (public, &source.level.scopes) {
+            out.push(
+                Diagnostic::error(
+                    "public-contradiction",
+                    &scopes.place,
+                    "this route is public by its policy, and `scopes` asks something of the caller",
+                )
+                .with_help("say on the route how callers authenticate: `authenticate: …`"),
+            );
+        }
+        let scopes = if public {
+            Vec::new()
+        } else {
+            levels.iter().rev().filter_map(|level| scope_rule(level.scopes.as_ref()?, out)).collect()
+        };
+        let inject = if public {
+            self.shared_plan(Vec::new(), Vec::new())
+        } else {
+            self.inject(levels, &parameters, out)
+        };
+        Some(Route {
+            policy: Arc::clone(policy),
+            policy_index,
+            path: path.into(),
+            parameters,
+            authn,
+            environment: environment.into(),
+            scopes,
+            inject,
+        })
+    }
+
+    /// Who may open a route: the nearest level that says `authenticate` or `public: true` decides.
+    /// The outer `None` means that no level says anything.
+    #[expect(clippy::option_option, reason = "the inner option is the route's own field")]
+    fn access(
+        &mut self,
+        source: &RouteSource,
+        levels: [&'a LevelSource; 3],
+        out: &mut Diagnostics,
+    ) -> Option<Option<Arc<RouteAuthn>>> {
+        let mut may_be_public = true;
+        for level in levels {
+            if let Some(list) = &level.authenticate {
+                return self.authn(list, out).map(Some);
+            }
+            match &level.public {
+                Some(public) if public.value && may_be_public => return Some(None),
+                Some(public) if !public.value => may_be_public = false,
+                _ => {}
+            }
+        }
+        out.push(
+            Diagnostic::error(
+                "no-authentication",
+                &source.place,
+                "neither this route nor its policy nor `defaults` say who may call it",
+            )
+            .with_help("add `authenticate: NAME`, or `public: true` if anyone may"),
+        );
+        None
+    }
+
+    fn authn(
+        &mut self,
+        list: &'a Located<Vec<Located<String>>>,
+        out: &mut Diagnostics,
+    ) -> Option<Arc<RouteAuthn>> {
+        let names: Vec<&str> = list.value.iter().map(|name| name.value.as_str()).collect();
+        if let Some(authn) = self.authn.get(&names) {
+            return Some(Arc::clone(authn));
+        }
+        let found: Option<Vec<_>> =
+            names.iter().map(|name| self.by_name.get(name).map(|found| Arc::clone(found))).collect();
+        // A name that is missing here was reported, or its definition was.
+        let found = found?;
+        check_owners(&found, &list.place, out);
+        let authn = Arc::new(RouteAuthn::any_of(found));
+        self.authn.insert(names, Arc::clone(&authn));
+        Some(authn)
+    }
+
+    fn inject(
+        &mut self,
+        levels: [&'a LevelSource; 3],
+        parameters: &[(usize, Box<str>)],
+        out: &mut Diagnostics,
+    ) -> Arc<InjectPlan> {
+        // Merged by name, the nearest level wins.
+        let mut merged: BTreeMap<&str, &'a Named<InjectSource>> = BTreeMap::new();
+        for level in levels.iter().rev() {
+            merged.extend(level.inject.iter().map(|inject| (inject.name.value.as_str(), inject)));
+        }
+        let names: Vec<&str> = parameters.iter().map(|(_, name)| name.as_ref()).collect();
+        let mut headers = Vec::new();
+        let mut key = Vec::new();
+        let mut shareable = true;
+        for (name, inject) in merged {
+            let source = &inject.value.expression;
+            match Expression::parse(&source.value, &names) {
+                Ok(expression) => {
+                    shareable &= !matches!(expression, Expression::PathParameter(_));
+                    key.push((source.place.start, Arc::as_ptr(&source.place.file) as usize));
+                    let required = inject.value.required;
+                    headers.push(InjectHeader { name: name.into(), expression, required });
+                }
+                Err(why) => {
+                    let error = Diagnostic::error("bad-expression", &source.place, why.to_string());
+                    if !out.iter().any(|other| same_mistake(other, &error)) {
+                        out.push(error);
+                    }
+                }
+            }
+        }
+        if shareable {
+            self.shared_plan(key, headers)
+        } else {
+            Arc::new(InjectPlan::new(headers, self.managed))
+        }
+    }
+
+    fn shared_plan(&mut self, key: Vec<(usize, usize)>, headers: Vec<InjectHeader>) -> Arc<InjectPlan> {
+        let plan = self.plans.entry(key);
+        Arc::clone(plan.or_insert_with(|| Arc::new(InjectPlan::new(headers, self.managed))))
+    }
+}
+
+fn same_mistake(a: &Diagnostic, b: &Diagnostic) -> bool {
+    let place = |d: &Diagnostic| d.place.as_ref().map(|p| (p.start, p.file.name().to_owned()));
+    a.code == b.code && a.message == b.message && place(a) == place(b)
+}
+
+fn scope_rule(source: &Located<ScopesSource>, out: &mut Diagnostics) -> Option<ScopeRule> {
+    let (names, any) = match &source.value {
+        ScopesSource::All(names) => (names, false),
+        ScopesSource::Any(names) => (names, true),
+    };
+    let mut scopes = Vec::new();
+    for name in names {
+        match Scope::parse(&name.value) {
+            Some(scope) => scopes.push(scope),
+            None => {
+                let help = if name.value.contains('*') {
+                    "wildcards count where scopes are granted (under `consumers`), not where they are required; name the scope that this route needs"
+                } else {
+                    "a scope is printable ASCII without spaces, quotes and backslashes"
+                };
+                let error = Diagnostic::error(
+                    "bad-scope",
+                    &name.place,
+                    format!("`{}` cannot be required as a scope", name.value),
+                )
+                .with_help(help);
+                if !out.iter().any(|other| same_mistake(other, &error)) {
+                    out.push(error);
+                }
+            }
+        }
+    }
+    if scopes.is_empty() {
+        return None;
+    }
+    Some(if any { ScopeRule::Any(scopes) } else { ScopeRule::All(scopes) })
+}
+
+/// The paths that a route covers, each with its methods.
+fn covered<'a>(
+    covers: &'a CoversSource,
+    out: &mut Diagnostics,
+) -> Vec<(String, &'a Place, PathPattern, RouteMethods)> {
+    match covers {
+        CoversSource::Path { path, methods } => match PathPattern::parse(&path.value) {
+            Ok(pattern) => {
+                let methods = route_methods(methods, out);
+                vec![(path.value.clone(), &path.place, pattern, methods)]
+            }
+            Err(why) => {
+                let message = format!("`{}` is no path pattern", path.value);
+                out.push(Diagnostic::error("bad-path", &path.place, message).with_help(why));
+                Vec::new()
+            }
+        },
+        CoversSource::Grpc { service, methods } => {
+            check_grpc_name(service, true, out);
+            let literal = |text: &str| Segment::Literal(text.into());
+            let post = || RouteMethods::Named(vec!["POST".into()]);
+            if methods.is_empty() {
+                let segments = vec![literal(&service.value), Segment::Parameter("method".into())];
+                let path = format!("/{}/{{method}}", service.value);
+                let pattern = PathPattern { segments, below: false };
+                return vec![(path, &service.place, pattern, post())];
+            }
+            let mut paths = Vec::new();
+            for method in methods {
+                check_grpc_name(method, false, out);
+                let segments = vec![literal(&service.value), literal(&method.value)];
+                let path = format!("/{}/{}", service.value, method.value);
+                paths.push((path, &method.place, PathPattern { segments, below: false }, post()));
+            }
+            paths
+        }
+    }
+}
+
+fn check_grpc_name(name: &Located<String>, dots: bool, out: &mut Diagnostics) {
+    let word = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with(|c: char| c.is_ascii_digit())
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let good = if dots { name.value.split('.').all(word) } else { word(&name.value) };
+    if !good {
+        let (what, example) =
+            if dots { ("gRPC service", "orders.v1.OrderService") } else { ("gRPC method", "GetOrder") };
+        let message = format!("`{}` is no {what}", name.value);
+        out.push(
+            Diagnostic::error("bad-grpc-name", &name.place, message)
+                .with_help(format!("write it as in the .proto file: `{example}`")),
+        );
+    }
+}
+
+fn route_methods(methods: &[Located<String>], out: &mut Diagnostics) -> RouteMethods {
+    if methods.is_empty() {
+        return RouteMethods::Usual;
+    }
+    let mut names: Vec<Box<str>> = Vec::new();
+    for method in methods {
+        let token = !method.value.is_empty() && is_header_name(&method.value.to_ascii_lowercase());
+        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
+        let upper = method.value.to_ascii_uppercase();
+        if !token || method.value.len() > 32 {
+            let message = format!("`{}` is no method", method.value);
+            out.push(Diagnostic::error("bad-method", &method.place, message));
+        } else if upper != method.value && known.contains(&upper.as_str()) {
+            let message = format!("methods are case-sensitive, and `{}` is none that is in use", method.value);
+            let help = format!("write `{upper}`");
+            out.push(Diagnostic::error("bad-method", &method.place, message).with_help(help));
+        } else if names.iter().any(|name| **name == *method.value) {
+            let message = format!("`{}` is listed twice", method.value);
+            out.push(Diagnostic::error("duplicate-method", &method.place, message));
+        } else {
+            names.push(method.value.as_str().into());
+        }
+    }
+    RouteMethods::Named(names)
+}
+
+/// Reports two authenticators of one route that could both own a credential.
+fn check_owners(authenticators: &[Arc<Authenticator>], place: &Place, out: &mut Diagnostics) {
+    for (position, first) in authenticators.iter().enumerate() {
+        for second in authenticators.iter().skip(position + 1) {
+            for (a, b) in
+                first.from.iter().flat_map(|a| second.from.iter().map(move |b| (a, b)))
+            {
+                if a.container == b.container
+                    && let Some(why) = shared_owner(first, a, second, b)
+                {
+                    out.push(
+                        Diagnostic::error(
+                            "two-owners",
+                            place,
+                            format!("`{}` and `{}` cannot be told apart: {why}", first.name, second.name),
+                        )
+                        .with_help("read them from different places, give API keys different prefixes, or use one of them"),
+                    );
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn shared_owner(
+    first: &Authenticator,
+    a: &crate::authn::From,
+    second: &Authenticator,
+    b: &crate::authn::From,
+) -> Option<String> {
+    let place = match &a.container {
+        Container::Header(name) => format!("the header `{name}`"),
+        Container::Query(name) => format!("the query parameter `{name}`"),
+        Container::Cookie(name) => format!("the cookie `{name}`"),
+    };
+    let schemes = match (&a.scheme, &b.scheme) {
+        (Some(a), Some(b)) => {
+            if !a.eq_ignore_ascii_case(b) {
+                return None;
+            }
+            true
+        }
+        (None, None) => false,
+        _ => return Some(format!("one reads {place} whole, the other by a scheme")),
+    };
+    match (&first.method, &second.method) {
+        (Method::Jwt(one, _), Method::Jwt(two, _)) => {
+            (one.issuer() == two.issuer()).then(|| format!("both take tokens of one issuer from {place}"))
+        }
+        (Method::ApiKey(one), Method::ApiKey(two)) => {
+            let shared = schemes && a.scheme.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("bearer"));
+            let default = shared.then_some(crate::authn::api_key::DEFAULT_PREFIX);
+            match (one.prefix.as_deref().or(default), two.prefix.as_deref().or(default)) {
+                (Some(one), Some(two)) if !one.starts_with(two) && !two.starts_with(one) => None,
+                (Some(_), Some(_)) => Some(format!("both take keys of one prefix from {place}")),
+                _ => Some(format!("both take keys from {place}, and not both name a `prefix`")),
+            }
+        }
+        (Method::ApiKey(keys), Method::Jwt(..)) | (Method::Jwt(..), Method::ApiKey(keys)) => {
+            let shared = a.scheme.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("bearer"));
+            (keys.prefix.is_none() && !shared)
+                .then(|| format!("the API keys take whatever stands in {place}; they need a `prefix`"))
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What users wrote, with the place of every word: decoded, not yet judged.
+//!
+//! A part that could not be decoded has left its diagnostics behind and stands here with what was
+//! readable, so that a broken authenticator does not also make every route that names it "unknown".
+
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::diagnostic::Place;
+use crate::secret::Digest;
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub struct Located<T> {
+    /// What was written.
+    pub value: T,
+    /// Where.
+    pub place: Place,
+}
+
+/// All files of a policy directory, merged.
+#[derive(Debug, Default)]
+pub struct PolicySet {
+    /// `authenticators`.
+    pub authenticators: Vec<Named<AuthenticatorSource>>,
+    /// `consumers`.
+    pub consumers: Vec<Named<ConsumerSource>>,
+    /// `policies`.
+    pub policies: Vec<Named<PolicySource>>,
+    /// `defaults`.
+    pub defaults: DefaultsSource,
+}
+
+/// A definition with its name.
+#[derive(Debug)]
+pub struct Named<T> {
+    /// The name, and where it stands.
+    pub name: Located<String>,
+    /// What it names.
+    pub value: T,
+}
+
+/// One of `authenticators`.
+#[derive(Debug)]
+pub struct AuthenticatorSource {
+    /// Where credentials are read; empty: the kind's usual place.
+    pub from: Vec<Located<FromSource>>,
+    /// Whether the upstream gets to see the credential.
+    pub forward: bool,
+    /// Its kind; `None` if that could not be decoded.
+    pub kind: Option<KindSource>,
+}
+
+/// A place to read a credential from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromSource {
+    /// A header whose whole value is the credential. Lower-case.
+    Header(String),
+    /// A header with an authentication scheme before the credential.
+    Scheme {
+        /// Lower-case.
+        header: String,
+        /// As written; compared without case (RFC 9110 section 11.1).
+        scheme: String,
+    },
+    /// A query parameter.
+    Query(String),
+    /// A cookie.
+    Cookie(String),
+}
+
+/// The settings of one kind of authenticator.
+#[derive(Debug)]
+pub enum KindSource {
+    /// `api_key`.
+    ApiKey {
+        /// What keys begin with, when they are told apart from other credentials in one place.
+        prefix: Option<Located<String>>,
+    },
+    /// `jwt`.
+    Jwt(Box<JwtSource>),
+}
+
+/// `jwt`.
+#[derive(Debug)]
+pub struct JwtSource {
+    /// `iss`.
+    pub issuer: Option<Located<String>>,
+    /// `aud`: one of these.
+    pub audiences: Vec<Located<String>>,
+    /// Said that any audience will do.
+    pub any_audience: bool,
+    /// Accepted `alg` values; empty: the asymmetric ones.
+    pub algorithms: Vec<Located<String>>,
+    /// Where keys come from; `None`: OpenID Connect discovery from the issuer.
+    pub jwks: Option<Located<JwksSource>>,
+    /// How far ahead `nbf` and `iat` may lie, in seconds.
+    pub clock_skew: Option<u64>,
+    /// Where the definition stands.
+    pub place: Place,
+}
+
+/// Where a key set comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JwksSource {
+    /// A URL that answers with a JWK Set (RFC 7517 section 5).
+    Url {
+        /// The URL.
+        url: String,
+        /// Said that plain http will do.
+        allow_http: bool,
+    },
+    /// A file with a JWK Set, resolved against the policy file's directory.
+    File(std::path::PathBuf),
+    /// A JWK Set written into the policy.
+    Inline(Value),
+}
+
+/// One of `consumers`.
+#[derive(Debug)]
+pub struct ConsumerSource {
+    /// `environment`.
+    pub environment: Option<Located<String>>,
+    /// `scopes`: its ceiling.
+    pub scopes: Option<Vec<Located<String>>>,
+    /// `expires`.
+    pub expires: Option<Timestamp>,
+    /// `metadata`: an object.
+    pub metadata: Value,
+    /// `credentials`, by authenticator.
+    pub credentials: Vec<Named<Vec<CredentialSource>>>,
+}
+
+/// One credential of a consumer.
+#[derive(Debug)]
+pub struct CredentialSource {
+    /// Where it stands.
+    pub place: Place,
+    /// What it is.
+    pub kind: CredentialKind,
+}
+
+/// The forms a consumer's credential is written in.
+#[derive(Debug)]
+pub enum CredentialKind {
+    /// An API key by its digest.
+    Key {
+        /// What audit and revocation call it.
+        id: Located<String>,
+        /// SHA-256 of the key.
+        hash: Located<Digest>,
+        /// When it ends.
+        expires: Option<Timestamp>,
+        /// Its own scopes, cut to the consumer's ceiling.
+        scopes: Option<Vec<Located<String>>>,
+    },
+    /// A claim that tokens of this consumer carry.
+    Claim {
+        /// The claim's name; parts of a path are separated by dots.
+        claim: Located<String>,
+        /// Its value.
+        value: Located<String>,
+    },
+}
+
+/// `defaults`.
+#[derive(Debug, Default)]
+pub struct DefaultsSource {
+    /// The keys that policies and routes share.
+    pub level: LevelSource,
+    /// `reserved_prefix`.
+    pub reserved_prefix: Option<Located<String>>,
+    /// `unknown_route: not_found`: whether a path that no route covers is answered 404.
+    pub unknown_route_not_found: Option<Located<bool>>,
+}
+
+/// The keys that `defaults`, policies and routes share.
+#[derive(Debug, Default)]
+pub struct LevelSource {
+    /// `authenticate`.
+    pub authenticate: Option<Located<Vec<Located<String>>>>,
+    /// `public`.
+    pub public: Option<Located<bool>>,
+    /// `scopes`.
+    pub scopes: Option<Located<ScopesSource>>,
+    /// `environment`.
+    pub environment: Option<Located<String>>,
+    /// `inject`.
+    pub inject: Vec<Named<InjectSource>>,
+}
+
+/// `scopes` of a level.
+#[derive(Debug)]
+pub enum ScopesSource {
+    /// All of them.
+    All(Vec<Located<String>>),
+    /// One of them.
+    Any(Vec<Located<String>>),
+}
+
+/// What a header is set to.
+#[derive(Debug)]
+pub struct InjectSource {
+    /// The expression.
+    pub expression: Located<String>,
+    /// Whether the request is denied when there is no value.
+    pub required: bool,
+}
+
+/// One of `policies`.
+#[derive(Debug)]
+pub struct PolicySource {
+    /// `hosts`.
+    pub hosts: Vec<Located<String>>,
+    /// The shared keys.
+    pub level: LevelSource,
+    /// `routes`.
+    pub routes: Vec<RouteSource>,
+}
+
+/// One of a policy's `routes`.
+#[derive(Debug)]
+pub struct RouteSource {
+    /// Where it begins.
+    pub place: Place,
+    /// What it covers; `None` if that could not be decoded.
+    pub covers: Option<CoversSource>,
+    /// The shared keys.
+    pub level: LevelSource,
+}
+
+/// What a route covers.
+#[derive(Debug)]
+pub enum CoversSource {
+    /// `path` and `methods`.
+    Path {
+        /// The pattern.
+        path: Located<String>,
+        /// Its methods; empty: all but CONNECT and TRACE.
+        methods: Vec<Located<String>>,
+    },
+    /// `grpc`.
+    Grpc {
+        /// The full service name.
+        service: Located<String>,
+        /// Its methods; empty: all.
+        methods: Vec<Located<String>>,
+    },
+}

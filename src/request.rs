@@ -1,0 +1,181 @@
+//! A request that can be read in one way only.
+
+pub mod host;
+pub mod path;
+pub mod raw;
+pub mod target;
+
+use bytes::Bytes;
+
+use crate::request::host::{BadHost, Host};
+use crate::request::path::{BadPath, CanonicalPath};
+use crate::request::raw::RawCheck;
+use crate::request::target::Target;
+
+/// The most header lines that are judged. Envoy's own default bound is 100.
+pub const MAX_HEADER_LINES: usize = 1_000;
+
+/// A check whose method, host and path have one meaning. Only [`Request::read`] makes one.
+#[derive(Debug)]
+pub struct Request {
+    raw: RawCheck,
+    method: Method,
+    host: Host,
+    target: Target,
+    path: CanonicalPath,
+}
+
+/// An HTTP method: a token of at most 32 bytes, case-sensitive (RFC 9110 section 9.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Method(Bytes);
+
+impl Method {
+    fn parse(raw: &Bytes) -> Option<Self> {
+        let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        let good = !raw.is_empty() && raw.len() <= 32 && raw.iter().all(token);
+        good.then(|| Self(raw.clone()))
+    }
+
+    /// The method's name.
+    pub fn as_str(&self) -> &str {
+        // Checked to be ASCII, so this never falls back.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Why a check has no single reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// More than [`MAX_HEADER_LINES`].
+    #[error("the request has more than 1,000 header lines")]
+    HeaderLines,
+    /// Envoy leaves both fields empty and puts the query into `path`. A check that fills them was not
+    /// made by Envoy's filter, and its author may expect them to be judged.
+    #[error("the check carries a separate query or fragment; the query belongs into `path`")]
+    SeparateQuery,
+    /// No token, or more than 32 bytes.
+    #[error("the method is not a token of at most 32 characters")]
+    Method,
+    /// The host can't be read.
+    #[error(transparent)]
+    Host(#[from] BadHost),
+    /// No path at all, as in CONNECT.
+    #[error("the request has no path (CONNECT?)")]
+    NoPath,
+    /// A control character in the query.
+    #[error("the query holds a control character")]
+    Query,
+    /// The path reads in more than one way.
+    #[error(transparent)]
+    Path(#[from] BadPath),
+}
+
+impl Request {
+    /// Canonicalises what Envoy handed over, or refuses it (steps 1 and 2 of the policy language).
+    ///
+    /// # Errors
+    /// [`BadRequest`]: what cannot be read at all, or what two readers would read apart.
+    pub fn read(raw: RawCheck) -> Result<Self, BadRequest> {
+        if raw.headers.len() > MAX_HEADER_LINES {
+            return Err(BadRequest::HeaderLines);
+        }
+        if !raw.query.is_empty() || !raw.fragment.is_empty() {
+            return Err(BadRequest::SeparateQuery);
+        }
+        let method = Method::parse(&raw.method).ok_or(BadRequest::Method)?;
+        let host = Host::parse(&raw.host)?;
+        if raw.path.is_empty() {
+            return Err(BadRequest::NoPath);
+        }
+        if raw.path.contains(&b'#') {
+            return Err(BadPath::Fragment.into());
+        }
+        let target = Target::split(&raw.path);
+        if target.query().is_some_and(|query| query.iter().any(u8::is_ascii_control)) {
+            return Err(BadRequest::Query);
+        }
+        let path = CanonicalPath::parse(target.path())?;
+        Ok(Self { raw, method, host, target, path })
+    }
+
+    /// The method.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The canonical host.
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The canonical path.
+    pub const fn path(&self) -> &CanonicalPath {
+        &self.path
+    }
+
+    /// The target as it was sent.
+    pub const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The headers.
+    pub const fn headers(&self) -> &crate::headers::Headers {
+        &self.raw.headers
+    }
+
+    /// Everything else Envoy said.
+    pub const fn raw(&self) -> &RawCheck {
+        &self.raw
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BadRequest, Request};
+    use crate::headers::Headers;
+    use crate::request::host::BadHost;
+    use crate::request::path::BadPath;
+    use crate::request::raw::RawCheck;
+    use bytes::Bytes;
+
+    fn check(method: &'static str, host: &'static str, path: &'static str) -> RawCheck {
+        RawCheck {
+            method: Bytes::from_static(method.as_bytes()),
+            host: Bytes::from_static(host.as_bytes()),
+            path: Bytes::from_static(path.as_bytes()),
+            ..RawCheck::default()
+        }
+    }
+
+    #[test]
+    fn reads_method_host_and_path() {
+        let request = Request::read(check("GET", "API.example.com:443", "/a%20b?c=d")).unwrap();
+        assert_eq!(request.method().as_str(), "GET");
+        assert_eq!(request.host().as_str(), "api.example.com");
+        assert_eq!(request.path().as_str(), "/a b");
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_read() {
+        let refusal = |raw| Request::read(raw).err();
+        for (raw, why) in [
+            (RawCheck::default(), BadRequest::Method),
+            (check("", "a", "/"), BadRequest::Method),
+            (check("GE T", "a", "/"), BadRequest::Method),
+            (check("GET", "", "/"), BadRequest::Host(BadHost::Missing)),
+            (check("GET", "a,b", "/"), BadRequest::Host(BadHost::Several)),
+            (check("CONNECT", "a", ""), BadRequest::NoPath),
+            (check("GET", "a", "/x?y#z"), BadRequest::Path(BadPath::Fragment)),
+            (check("GET", "a", "/x#y?z"), BadRequest::Path(BadPath::Fragment)),
+            (check("GET", "a", "/x?y\u{1}"), BadRequest::Query),
+        ] {
+            assert_eq!(refusal(raw), Some(why));
+        }
+        let mut with_query = check("GET", "a", "/x");
+        with_query.query = Bytes::from_static(b"y=z");
+        assert_eq!(refusal(with_query), Some(BadRequest::SeparateQuery));
+        let mut many = check("GET", "a", "/x");
+        many.headers = Headers::new(vec![(Bytes::from_static(b"a"), Bytes::new()); 1_001]);
+        assert_eq!(refusal(many), Some(BadRequest::HeaderLines));
+    }
+}

@@ -1,0 +1,44 @@
+//! What a `CheckRequest` says, as it came: bytes that nobody has judged yet.
+
+use bytes::Bytes;
+
+use crate::headers::Headers;
+
+/// The attributes of one check, decoded from the wire and believed in nothing.
+///
+/// Text fields are bytes because Envoy passes on what a client sent; whoever reads one decides what a
+/// value that is not UTF-8 means.
+#[derive(Clone, Debug, Default)]
+pub struct RawCheck {
+    /// `:method`.
+    pub method: Bytes,
+    /// The request target with its query, undecoded; empty for CONNECT.
+    pub path: Bytes,
+    /// `:authority` as sent: with port, case, trailing dot and user info.
+    pub host: Bytes,
+    /// `:scheme`.
+    pub scheme: Bytes,
+    /// `HTTP/1.1`, `HTTP/2`, …
+    pub protocol: Bytes,
+    /// The request's headers.
+    pub headers: Headers,
+    /// The `query` field: always empty from Envoy, so a value here is a request Envoy did not make.
+    pub query: Bytes,
+    /// The `fragment` field: always empty from Envoy.
+    pub fragment: Bytes,
+    /// The body as text (`body`), or its bytes (`raw_body`); empty when Envoy does not forward bodies.
+    pub body: Bytes,
+    /// The other end of the downstream connection.
+    pub source: RawPeer,
+    /// `context_extensions` of the route or virtual host.
+    pub context_extensions: Vec<(Bytes, Bytes)>,
+}
+
+/// `AttributeContext.Peer` of the caller, unjudged.
+#[derive(Clone, Debug, Default)]
+pub struct RawPeer {
+    /// The socket address of the connection, without its port; empty for a pipe.
+    pub address: Bytes,
+    /// First URI SAN, else first DNS SAN, else the subject of the certificate: unmarked.
+    pub principal: Bytes,
+}

@@ -1,0 +1,212 @@
+//! The two endings of a decision, as Envoy is told of them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::audit::Trail;
+use crate::authn::credential::Stripped;
+use crate::authn::principal::Principal;
+use crate::ids::DecisionId;
+use crate::limit::Admission;
+use crate::policy::authorise::Granted;
+use crate::policy::compile::PolicyTable;
+use crate::policy::field::Facts;
+use crate::policy::inject::HeaderLine;
+use crate::policy::route::Route;
+use crate::verdict::{PublicClass, Reason, Refusal, title};
+
+/// A request that passes, and what becomes of its headers. Only [`Allow::new`] makes one, and only
+/// from an [`Admission`].
+#[derive(Debug)]
+pub struct Allow {
+    id: DecisionId,
+    route: Arc<Route>,
+    principal: Option<Principal>,
+    set: Vec<HeaderLine>,
+    absent: Vec<Arc<str>>,
+    carried: Vec<Bytes>,
+    stripped: Stripped,
+}
+
+impl Allow {
+    /// Sets or strips every header that Portcullis owns, and takes the credentials out (step 11 of
+    /// the policy language).
+    ///
+    /// # Errors
+    /// `inject_refused`.
+    pub fn new(admission: Admission, table: &PolicyTable, id: DecisionId) -> Result<Self, Refusal> {
+        let Granted { request, route, principal, stripped } = admission.into_parts();
+        let facts = Facts {
+            request: &request,
+            principal: principal.as_ref(),
+            policy: &route.policy,
+            path: &route.path,
+            parameters: &route.parameters,
+        };
+        let (set, absent) = route.inject.evaluate(&facts)?;
+        let is_set = |name: &[u8]| set.iter().any(|(set, _)| set.as_bytes() == name);
+        let carried = table.managed.carried(request.headers(), is_set).cloned().collect();
+        Ok(Self { id, set, absent, carried, stripped, principal, route })
+    }
+
+    /// Headers to set, overwriting.
+    pub fn set(&self) -> &[HeaderLine] {
+        &self.set
+    }
+
+    /// What `Cookie` is to be after credentials were taken out of it; empty where it is to be removed.
+    pub fn cookie(&self) -> Option<&[u8]> {
+        self.stripped.cookie.as_deref()
+    }
+
+    /// Headers to remove; none of them is among those that are set.
+    pub fn removed(&self) -> impl Iterator<Item = &[u8]> {
+        let planned = self.route.inject.removed().iter().map(|name| name.as_bytes());
+        let authn = self.route.authn.as_deref();
+        let credentials = authn.into_iter().flat_map(|authn| authn.always_stripped());
+        let credentials = credentials.map(|name| name.as_bytes());
+        let shown = self.stripped.headers.iter().map(AsRef::as_ref);
+        let cookie = self.stripped.cookie.as_ref().filter(|rest| rest.is_empty());
+        planned
+            .chain(self.absent.iter().map(|name| name.as_bytes()))
+            .chain(self.carried.iter().map(AsRef::as_ref))
+            .chain(credentials)
+            .chain(shown)
+            .chain(cookie.map(|_| &b"cookie"[..]))
+            .filter(|name| !self.set.iter().any(|(set, _)| set.as_bytes() == *name))
+    }
+
+    /// Query parameters to remove, as they were sent.
+    pub fn removed_parameters(&self) -> &[Bytes] {
+        &self.stripped.parameters
+    }
+
+    /// What dynamic metadata tells of this decision.
+    pub fn facts(&self) -> Told<'_> {
+        Told {
+            id: self.id,
+            reason: Reason::Allowed,
+            route: Some(&self.route),
+            principal: self.principal.as_ref(),
+        }
+    }
+}
+
+/// What dynamic metadata tells of a decision.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    /// Names the decision.
+    pub id: DecisionId,
+    /// Why it ended as it did.
+    pub reason: Reason,
+    /// The route, if one was chosen.
+    pub route: Option<&'a Arc<Route>>,
+    /// The caller, if one was proven.
+    pub principal: Option<&'a Principal>,
+}
+
+/// A request that is refused, and what its caller reads.
+#[derive(Debug)]
+pub struct Denial {
+    id: DecisionId,
+    reason: Reason,
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+    route: Option<Arc<Route>>,
+}
+
+/// The name of the realm in challenges (RFC 9110 section 11.5).
+const REALM: &str = "portcullis";
+
+impl Denial {
+    /// What a refusal tells the caller: a problem document (RFC 9457), for gRPC callers its message.
+    pub fn new(refusal: &Refusal, trail: &Trail) -> Self {
+        let class = refusal.reason.class();
+        // A refusal is never a success, whatever its maker put there.
+        let status = refusal.status.filter(|status| *status >= 400).unwrap_or_else(|| match class {
+            PublicClass::Allowed => 500,
+            other => other.status(),
+        });
+        let mut headers = vec![("cache-control", "no-store".to_owned())];
+        if !trail.is_grpc() {
+            headers.push(("content-type", "application/problem+json".to_owned()));
+        }
+        for challenge in challenges(refusal.reason, status, trail) {
+            headers.push(("www-authenticate", challenge));
+        }
+        if let Some(methods) = &refusal.allowed_methods {
+            headers.push(("allow", methods.to_string()));
+        }
+        if let Some(seconds) = refusal.retry_after {
+            headers.push(("retry-after", seconds.to_string()));
+        }
+        let body =
+            if trail.is_grpc() { refusal.reason.message().to_owned() } else { problem(refusal.reason, status, trail.id()) };
+        Self { id: trail.id(), reason: refusal.reason, status, headers, body, route: trail.route.clone() }
+    }
+
+    /// Why.
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The HTTP status: 400 or above.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Headers of the answer. A name may stand more than once.
+    pub fn headers(&self) -> &[(&'static str, String)] {
+        &self.headers
+    }
+
+    /// The body of the answer.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// What dynamic metadata tells of this decision.
+    pub const fn facts(&self) -> Told<'_> {
+        Told { id: self.id, reason: self.reason, route: self.route.as_ref(), principal: None }
+    }
+}
+
+/// The challenges of a 401 (RFC 9110 section 11.6.1), and of a 403 for want of scope to a caller who
+/// came with a bearer token (RFC 6750 section 3.1).
+fn challenges(reason: Reason, status: u16, trail: &Trail) -> Vec<String> {
+    let error = reason.class().oauth_error().filter(|_| trail.is_bearer());
+    if status == 403 && reason == Reason::ScopeInsufficient && trail.is_bearer() {
+        return vec![format!("Bearer realm=\"{REALM}\", error=\"insufficient_scope\"")];
+    }
+    let authn = trail.route.as_ref().and_then(|route| route.authn.as_ref());
+    let (401, Some(authn)) = (status, authn) else { return Vec::new() };
+    let mut challenges = Vec::new();
+    for challenge in authn.challenges().iter() {
+        challenges.push(match error {
+            Some(error) if challenge.bearer => format!(
+                "{}, error=\"{error}\", error_description=\"{}\"",
+                challenge.text,
+                reason.message()
+            ),
+            _ => challenge.text.to_string(),
+        });
+    }
+    challenges
+}
+
+/// A problem document. Every text in it is one of ours: ASCII without quotes and backslashes.
+fn problem(reason: Reason, status: u16, id: DecisionId) -> String {
+    let class = reason.class();
+    let error = class.oauth_error().map_or(String::new(), |error| format!("\"error\":\"{error}\","));
+    format!(
+        "{{\"type\":\"urn:portcullis:error:{}\",\"title\":\"{}\",\"status\":{status},{error}\"message\":\"{}\",\"decision_id\":\"{id}\"}}",
+        class.as_str(),
+        title(status),
+        reason.message(),
+    )
+}
+
+#[cfg(test)]
+mod tests;

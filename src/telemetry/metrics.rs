@@ -1,0 +1,171 @@
+//! One set of OpenTelemetry instruments, read by the Prometheus reader and by OTLP.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter, MeterProvider};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
+use prometheus::{Encoder, Registry, TextEncoder};
+
+use crate::audit::Record;
+use crate::verdict::Reason;
+
+/// The upper bounds of the latency histogram, in seconds.
+const BOUNDS: [f64; 16] = [
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05,
+    0.1, 0.15, 0.25, 1.0,
+];
+
+/// The most combinations of policy, authenticator and reason that one worker keeps bound: past it the
+/// table starts anew, which costs time and no measurement.
+const MAX_BOUND: usize = 10_000;
+
+/// The decisions' instruments.
+#[derive(Clone)]
+pub struct Metrics {
+    decisions: Counter<u64>,
+    duration: Histogram<f64>,
+    meter: Meter,
+}
+
+type Labels = (Option<Arc<str>>, Option<Arc<str>>, Reason);
+
+thread_local! {
+    /// What each worker has bound: found without a lock.
+    static BOUND: RefCell<HashMap<Labels, (BoundCounter<u64>, BoundHistogram<f64>)>> =
+        RefCell::new(HashMap::new());
+}
+
+/// Reads all instruments for Prometheus.
+pub struct PrometheusReader {
+    registry: Registry,
+}
+
+/// Makes the provider, with a Prometheus reader and whatever readers `more` adds.
+///
+/// # Errors
+/// The text of what the exporter says.
+pub fn provider(
+    more: impl FnOnce(MeterProviderBuilder) -> MeterProviderBuilder,
+) -> Result<(SdkMeterProvider, PrometheusReader), String> {
+    let registry = Registry::new();
+    let exporter = opentelemetry_prometheus::exporter()
+        .with_registry(registry.clone())
+        .scope_info_enabled(false)
+        .without_target_info()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let builder = SdkMeterProvider::builder().with_resource(resource()).with_reader(exporter);
+    Ok((more(builder).build(), PrometheusReader { registry }))
+}
+
+/// Who reports: `service.name` is `portcullis` unless `OTEL_SERVICE_NAME` or
+/// `OTEL_RESOURCE_ATTRIBUTES` say otherwise.
+pub fn resource() -> Resource {
+    let own = Resource::builder().build();
+    let name = opentelemetry::Key::from_static_str("service.name");
+    let unnamed = own.get(&name).is_none_or(|value| value.as_str().starts_with("unknown_service"));
+    let builder = Resource::builder()
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+    if unnamed { builder.with_service_name("portcullis").build() } else { builder.build() }
+}
+
+impl PrometheusReader {
+    /// All metrics in Prometheus' text format.
+    ///
+    /// # Errors
+    /// The text of what the encoder says.
+    pub fn text(&self) -> Result<Vec<u8>, String> {
+        let mut text = Vec::new();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .map_err(|error| error.to_string())?;
+        Ok(text)
+    }
+}
+
+impl Metrics {
+    /// The instruments of a provider.
+    pub fn new(provider: &SdkMeterProvider) -> Self {
+        let meter = provider.meter("portcullis");
+        let decisions = meter
+            .u64_counter("portcullis.decisions")
+            .with_description("Decisions, by reason, policy and authenticator")
+            .build();
+        let duration = meter
+            .f64_histogram("portcullis.decision.duration")
+            .with_unit("s")
+            .with_description("Time from the arrival of a check to its decision")
+            .with_boundaries(BOUNDS.to_vec())
+            .build();
+        Self { decisions, duration, meter }
+    }
+
+    /// Counts one decision.
+    pub fn record(&self, record: &Record<'_>) {
+        let labels: Labels =
+            (record.policy().cloned(), record.authenticator().cloned(), record.reason);
+        let seconds = record.duration.as_secs_f64();
+        BOUND.with_borrow_mut(|bound| {
+            if bound.len() >= MAX_BOUND && !bound.contains_key(&labels) {
+                bound.clear();
+            }
+            let (count, duration) = bound.entry(labels).or_insert_with_key(|labels| self.bind(labels));
+            count.add(1);
+            duration.record(seconds);
+        });
+    }
+
+    fn bind(&self, (policy, authenticator, reason): &Labels) -> (BoundCounter<u64>, BoundHistogram<f64>) {
+        let text = |label: &Option<Arc<str>>| label.as_deref().unwrap_or_default().to_owned();
+        let labels = [
+            KeyValue::new("decision", if *reason == Reason::Allowed { "allow" } else { "deny" }),
+            KeyValue::new("reason", reason.as_str()),
+            KeyValue::new("policy", text(policy)),
+            KeyValue::new("authenticator", text(authenticator)),
+        ];
+        (self.decisions.bind(&labels), self.duration.bind(&labels))
+    }
+
+    /// Adds a gauge that is read when somebody looks.
+    pub fn gauge(
+        &self,
+        name: &'static str,
+        description: &'static str,
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        self.meter
+            .u64_observable_gauge(name)
+            .with_description(description)
+            .with_callback(move |observer| observer.observe(read(), &[]))
+            .build();
+    }
+
+    /// Adds a counter that is read when somebody looks.
+    pub fn counter(
+        &self,
+        name: &'static str,
+        description: &'static str,
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        self.meter
+            .u64_observable_counter(name)
+            .with_description(description)
+            .with_callback(move |observer| observer.observe(read(), &[]))
+            .build();
+    }
+
+    /// States the program's version, as a gauge that is always 1.
+    pub fn build_info(&self) {
+        self.meter
+            .u64_observable_gauge("portcullis.build.info")
+            .with_description("Always 1; the labels say what runs")
+            .with_callback(|observer| {
+                observer.observe(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
+            })
+            .build();
+    }
+}

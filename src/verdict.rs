@@ -1,0 +1,306 @@
+//! How a decision ends: one closed vocabulary of reasons, and the two endings Envoy can be given.
+//!
+//! The reason's name is the metric label, the audit field, the dynamic metadata and the word in a
+//! policy test. What the caller reads is the public class and a message that helps to mend the
+//! request without telling what a policy says.
+
+use std::borrow::Cow;
+
+/// A family of reasons, as the caller may see it, with its HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each variant's name is the public word it stands for")]
+pub enum PublicClass {
+    Allowed,
+    RequestMalformed,
+    CredentialsMissing,
+    CredentialsInvalid,
+    CredentialsExpired,
+    Forbidden,
+    InsufficientScope,
+    MethodNotAllowed,
+    Unavailable,
+    Internal,
+}
+
+impl PublicClass {
+    /// The word in `type` of a problem document.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::RequestMalformed => "request_malformed",
+            Self::CredentialsMissing => "credentials_missing",
+            Self::CredentialsInvalid => "credentials_invalid",
+            Self::CredentialsExpired => "credentials_expired",
+            Self::Forbidden => "forbidden",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The HTTP status of a denial of this class; all are members of Envoy's `StatusCode`.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Allowed => 200,
+            Self::RequestMalformed => 400,
+            Self::CredentialsMissing | Self::CredentialsInvalid | Self::CredentialsExpired => 401,
+            Self::Forbidden | Self::InsufficientScope => 403,
+            Self::MethodNotAllowed => 405,
+            Self::Unavailable => 503,
+            Self::Internal => 500,
+        }
+    }
+
+    /// The `error` code of RFC 6750 section 3.1 where one fits. A request without any credential gets
+    /// none, as that section asks.
+    pub const fn oauth_error(self) -> Option<&'static str> {
+        match self {
+            Self::RequestMalformed => Some("invalid_request"),
+            Self::CredentialsInvalid | Self::CredentialsExpired => Some("invalid_token"),
+            Self::InsufficientScope => Some("insufficient_scope"),
+            _ => None,
+        }
+    }
+}
+
+/// The reason phrase of a status that a denial may have (RFC 9110 section 15).
+pub const fn title(status: u16) -> &'static str {
+        match status {
+            200 => "OK",
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            503 => "Service Unavailable",
+            _ => "Internal Server Error",
+        }
+    }
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])+ $variant:ident = $name:literal, $class:ident, $message:literal;)+) => {
+        /// Why a decision ended as it did.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($(#[$doc])+ $variant,)+ }
+
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The reason's name, in snake case.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What of it the caller may know.
+            pub const fn class(self) -> PublicClass {
+                match self { $(Self::$variant => PublicClass::$class,)+ }
+            }
+
+            /// What the caller reads: how to mend the request, never what a policy says.
+            pub const fn message(self) -> &'static str {
+                match self { $(Self::$variant => $message,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The request may pass.
+    Allowed = "allowed", Allowed, "Allowed.";
+    /// Method, host, path or the check itself cannot be read.
+    RequestMalformed = "request_malformed", RequestMalformed,
+        "The request cannot be read. Check its method, host, target and headers.";
+    /// The path has more than one reading.
+    PathAmbiguous = "path_ambiguous", RequestMalformed,
+        "The path can be read in more than one way. Send it without dot segments, empty segments, backslashes, semicolons or doubly encoded characters.";
+    /// More than one credential where one is expected.
+    CredentialsAmbiguous = "credentials_ambiguous", RequestMalformed,
+        "More than one credential was sent. Send exactly one.";
+    /// No credential where one is needed.
+    CredentialsMissing = "credentials_missing", CredentialsMissing,
+        "This request needs a credential and has none. Send one and retry.";
+    /// A credential that no authenticator of the route owns.
+    CredentialsUnrecognised = "credentials_unrecognised", CredentialsInvalid,
+        "The credential is not of a kind that is accepted here.";
+    /// No such API key.
+    KeyUnknown = "key_unknown", CredentialsInvalid,
+        "The credential is not valid. Check that it was copied whole.";
+    /// An API key of our own format whose checksum is wrong: a typing error or a cut.
+    KeyMalformed = "key_malformed", CredentialsInvalid,
+        "The credential is not valid. Check that it was copied whole.";
+    /// The API key's time is over.
+    KeyExpired = "key_expired", CredentialsExpired,
+        "The API key has expired. Get a new one and retry.";
+    /// Not a JWS of three readable parts with the claims that are required.
+    TokenMalformed = "token_malformed", CredentialsInvalid,
+        "The access token is not valid. Get a new one and retry.";
+    /// The token names an issuer that no authenticator of the route trusts.
+    TokenIssuerUnknown = "token_issuer_unknown", CredentialsInvalid,
+        "The access token is not valid here. Get one from the right issuer.";
+    /// The token's `alg` is not among the configured ones, or does not fit the key.
+    TokenAlgorithmRefused = "token_algorithm_refused", CredentialsInvalid,
+        "The access token is not valid. Get a new one and retry.";
+    /// The token's header asks for something that is never done: `crit`, `b64`, `zip`, embedded keys.
+    TokenHeaderRefused = "token_header_refused", CredentialsInvalid,
+        "The access token is not valid. Get a new one and retry.";
+    /// The token's `typ` says that it is no access token.
+    TokenTypeRefused = "token_type_refused", CredentialsInvalid,
+        "The token is not an access token.";
+    /// No key of the issuer has the token's `kid`.
+    TokenKeyUnknown = "token_key_unknown", CredentialsInvalid,
+        "The access token is not valid. Get a new one and retry.";
+    /// The signature does not match.
+    TokenSignatureInvalid = "token_signature_invalid", CredentialsInvalid,
+        "The access token is not valid. Get a new one and retry.";
+    /// The token is meant for another audience.
+    TokenAudienceMismatch = "token_audience_mismatch", CredentialsInvalid,
+        "The access token is meant for another audience. Get one for this API.";
+    /// A required claim is missing or no claim of its type.
+    TokenClaimInvalid = "token_claim_invalid", CredentialsInvalid,
+        "The access token lacks a claim, or holds one that is not valid.";
+    /// `nbf` or `iat` lies ahead.
+    TokenNotYetValid = "token_not_yet_valid", CredentialsInvalid,
+        "The access token is not valid yet. Check the clock of the machine that issued it.";
+    /// `exp` has passed.
+    TokenExpired = "token_expired", CredentialsExpired,
+        "The access token has expired. Get a new one and retry.";
+    /// The credential is for another environment than the route.
+    EnvironmentMismatch = "environment_mismatch", CredentialsInvalid,
+        "The credential is for another environment. Use one for this environment.";
+    /// The consumer's time is over.
+    ConsumerExpired = "consumer_expired", CredentialsInvalid,
+        "The credential is no longer valid.";
+    /// One token fits two consumers.
+    ConsumerAmbiguous = "consumer_ambiguous", Forbidden,
+        "This request is not allowed.";
+    /// No route covers the host and path.
+    RouteUnknown = "route_unknown", Forbidden,
+        "This request is not allowed.";
+    /// Envoy pins a policy that does not exist.
+    PolicyUnknown = "policy_unknown", Forbidden,
+        "This request is not allowed.";
+    /// The path is known, the method is not among its methods.
+    MethodNotAllowed = "method_not_allowed", MethodNotAllowed,
+        "This method is not allowed here. The Allow header lists those that are.";
+    /// The setting `require_tls` holds and the request came without TLS.
+    TlsRequired = "tls_required", Forbidden,
+        "This API is only served over TLS. Use https.";
+    /// A required scope is not held.
+    ScopeInsufficient = "scope_insufficient", InsufficientScope,
+        "The credential does not permit this request.";
+    /// A header to inject is required and has no value, or its value must not be sent.
+    InjectRefused = "inject_refused", Forbidden,
+        "This request is not allowed.";
+    /// Something that the decision needs did not answer.
+    DependencyUnavailable = "dependency_unavailable", Unavailable,
+        "The request could not be checked just now. Retry later.";
+    /// The check outlived its budget.
+    DeadlineExceeded = "deadline_exceeded", Unavailable,
+        "The request could not be checked in time. Retry later.";
+    /// Too many checks are in flight.
+    Overloaded = "overloaded", Unavailable,
+        "Too many requests are being checked just now. Retry later.";
+    /// Envoy gave up on the check before it ended; nobody reads the answer.
+    Cancelled = "cancelled", Unavailable,
+        "The check was cancelled.";
+    /// A fault of our own.
+    InternalFault = "internal_fault", Internal,
+        "The request could not be checked because of a fault on the server.";
+}
+
+impl Reason {
+    /// The reason of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+    }
+
+    /// Position in [`Reason::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// The way every stage ends that does not let a request go on.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// The operator's text: what exactly was wrong, for the audit record. Holds no secret.
+    pub detail: Cow<'static, str>,
+    /// A status other than the class's own, where the configuration asks for it.
+    pub status: Option<u16>,
+    /// `Allow` of a 405 (RFC 9110 section 10.2.1).
+    pub allowed_methods: Option<std::sync::Arc<str>>,
+    /// `Retry-After`, in seconds.
+    pub retry_after: Option<u32>,
+}
+
+impl Refusal {
+    /// A refusal for `reason`, with the operator's text.
+    pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+        let retry_after = match reason.class() {
+            PublicClass::Unavailable => Some(1),
+            _ => None,
+        };
+        Self { reason, detail: detail.into(), status: None, allowed_methods: None, retry_after }
+    }
+}
+
+/// The answer to one check.
+///
+/// An [`Allow`](crate::respond::Allow) is made by `respond` from an `Admission` and from nothing else;
+/// everything that ends in another way is a denial.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Let the request pass, with these changes to its headers.
+    Allow(crate::respond::Allow),
+    /// Refuse it.
+    Deny(crate::respond::Denial),
+}
+
+impl Verdict {
+    /// Why.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Allow(_) => Reason::Allowed,
+            Self::Deny(denial) => denial.reason(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+    use std::collections::HashSet;
+
+    #[test]
+    fn reasons_are_snake_case_and_told_apart() {
+        let mut names = HashSet::new();
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            let name = reason.as_str();
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            assert!(names.insert(name), "{name} twice");
+            assert_eq!(reason.index(), index);
+            assert_eq!(Reason::from_name(name), Some(*reason));
+        }
+    }
+
+    #[test]
+    fn only_allowed_has_a_status_of_success() {
+        for reason in Reason::ALL {
+            let status = reason.class().status();
+            assert_eq!(status < 300, *reason == Reason::Allowed, "{}", reason.as_str());
+        }
+    }
+
+    #[test]
+    fn messages_can_be_sent() {
+        for reason in Reason::ALL {
+            let message = reason.message();
+            assert!(message.is_ascii() && !message.contains(['"', '\\']), "{message}");
+            assert!(message.ends_with('.'), "{message}");
+        }
+    }
+}
