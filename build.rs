@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 2] =
-    ["envoy/service/auth/v3/external_auth.proto", "portcullis/audit/v1/audit.proto"];
+const FILES: [&str; 2] = [
+    "envoy/service/auth/v3/external_auth.proto",
+    "portcullis/audit/v1/audit.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");

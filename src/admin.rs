@@ -21,7 +21,10 @@ pub struct Readiness {
 impl Readiness {
     /// Ready once `pipeline` has every key set that it needs.
     pub const fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self { pipeline, draining: AtomicBool::new(false) }
+        Self {
+            pipeline,
+            draining: AtomicBool::new(false),
+        }
     }
 
     /// Says that this process is about to end. There is no way back.
@@ -36,8 +39,12 @@ impl Readiness {
         }
         let snapshot = self.pipeline.snapshot();
         let missing: Vec<&str> = snapshot.missing_key_sets().collect();
-        (!missing.is_empty())
-            .then(|| format!("waiting for the keys of {} (the log says why)", missing.join(", ")))
+        (!missing.is_empty()).then(|| {
+            format!(
+                "waiting for the keys of {} (the log says why)",
+                missing.join(", ")
+            )
+        })
     }
 }
 
@@ -59,7 +66,10 @@ pub async fn serve(
         async move { scrape(&metrics) }
     };
     let router = Router::new()
-        .route("/", get(|| async { "portcullis: /livez /readyz /metrics\n" }))
+        .route(
+            "/",
+            get(|| async { "portcullis: /livez /readyz /metrics\n" }),
+        )
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics));
@@ -75,9 +85,14 @@ fn ready(readiness: &Readiness) -> Response {
 
 fn scrape(metrics: &PrometheusReader) -> Response {
     match metrics.text() {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
-        }
+        Ok(text) => (
+            [(
+                header::CONTENT_TYPE,
+                "text/plain; version=0.0.4; charset=utf-8",
+            )],
+            text,
+        )
+            .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

@@ -49,7 +49,9 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
     let mut diagnostics = Diagnostics::default();
     let cache = token_cache(settings.token_cache_bytes);
     let snapshot = Snapshot::build(&settings.policies, cache, &mut diagnostics);
-    let Some(snapshot) = snapshot else { return Err(Failure::Policies(diagnostics)) };
+    let Some(snapshot) = snapshot else {
+        return Err(Failure::Policies(diagnostics));
+    };
     if !diagnostics.is_empty() {
         for warning in &diagnostics {
             tracing::warn!("{}", warning.render());
@@ -90,20 +92,28 @@ async fn run(settings: &Settings, snapshot: Arc<Snapshot>) -> Result<(), Failure
     watch_readiness(&metrics, &readiness);
     let tasks = fetch_keys(&snapshot, &clock)?;
 
-    let bounds =
-        Bounds { check_timeout: settings.check_timeout, max_check_bytes: settings.max_check_bytes };
+    let bounds = Bounds {
+        check_timeout: settings.check_timeout,
+        max_check_bytes: settings.max_check_bytes,
+    };
     let service = Authorization::new(pipeline, in_flight, bounds);
     let workers = Workers::start(settings.workers, service)?;
     let connections = workers.counter();
-    metrics.gauge("portcullis.connections", "Connections from Envoy that are open", move || {
-        connections.open() as u64
-    });
+    metrics.gauge(
+        "portcullis.connections",
+        "Connections from Envoy that are open",
+        move || connections.open() as u64,
+    );
     let listeners = Listeners::bind(settings).await?;
     let accepting = listeners.accept_into(workers.handle());
     if let Some(address) = settings.admin_listen {
-        let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
-            anyhow::anyhow!("cannot listen on {address} for the admin listener (--admin-listen): {error}")
-        })?;
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .map_err(|error| {
+                anyhow::anyhow!(
+                    "cannot listen on {address} for the admin listener (--admin-listen): {error}"
+                )
+            })?;
         tracing::info!(address = %listener.local_addr()?, "admin listening");
         let serving = admin::serve(listener, Arc::clone(&readiness), Arc::new(prometheus));
         tokio::spawn(async move {
@@ -148,29 +158,53 @@ fn telemetry(
     if let Some(error) = failed {
         return Err(refused(error));
     }
-    let traces = endpoint.map(|endpoint| Traces::new(endpoint, settings.trace_ratio)).transpose();
+    let traces = endpoint
+        .map(|endpoint| Traces::new(endpoint, settings.trace_ratio))
+        .transpose();
     let traces = traces.map_err(refused)?.map(Arc::new);
     let metrics = Metrics::new(&provider);
     metrics.build_info();
     let counted = Arc::clone(in_flight);
-    metrics.gauge("portcullis.checks.in_flight", "Checks being judged", move || counted.now() as u64);
+    metrics.gauge(
+        "portcullis.checks.in_flight",
+        "Checks being judged",
+        move || counted.now() as u64,
+    );
     let (audit, writer) = if settings.audit {
         let (sink, writer) = sink::start(std::io::stdout())?;
         let lost = sink.clone();
-        metrics.counter("portcullis.audit.dropped", "Audit lines that were lost", move || lost.dropped());
+        metrics.counter(
+            "portcullis.audit.dropped",
+            "Audit lines that were lost",
+            move || lost.dropped(),
+        );
         (Some(sink), Some(writer))
     } else {
         (None, None)
     };
-    let flushes = Flushes { audit: writer, traces: traces.clone(), provider };
-    Ok((Telemetry { audit, metrics, traces }, flushes, prometheus))
+    let flushes = Flushes {
+        audit: writer,
+        traces: traces.clone(),
+        provider,
+    };
+    Ok((
+        Telemetry {
+            audit,
+            metrics,
+            traces,
+        },
+        flushes,
+        prometheus,
+    ))
 }
 
 fn watch_readiness(metrics: &Metrics, readiness: &Arc<Readiness>) {
     let readiness = Arc::clone(readiness);
-    metrics.gauge("portcullis.ready", "1 while requests should be sent here", move || {
-        u64::from(readiness.unready().is_none())
-    });
+    metrics.gauge(
+        "portcullis.ready",
+        "1 while requests should be sent here",
+        move || u64::from(readiness.unready().is_none()),
+    );
 }
 
 /// Starts one task per issuer; dropping the answer ends them.
@@ -178,8 +212,15 @@ fn fetch_keys(
     snapshot: &Arc<Snapshot>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<tokio::task::JoinSet<()>> {
-    let remote = snapshot.fetches.iter().any(|fetch| fetch.source.is_remote());
-    let http = if remote { Some(HttpClient::new()?) } else { None };
+    let remote = snapshot
+        .fetches
+        .iter()
+        .any(|fetch| fetch.source.is_remote());
+    let http = if remote {
+        Some(HttpClient::new()?)
+    } else {
+        None
+    };
     let mut tasks = tokio::task::JoinSet::new();
     for fetch in &snapshot.fetches {
         tasks.spawn(supervise(fetch.clone(), http.clone(), Arc::clone(clock)));
@@ -190,12 +231,20 @@ fn fetch_keys(
 /// Keeps a key set fresh for as long as the process lives: if the task panics, it is started again.
 async fn supervise(fetch: jwks::Fetch, http: Option<HttpClient>, clock: Arc<dyn Clock>) {
     loop {
-        let task = tokio::spawn(jwks::keep_fresh(fetch.clone(), http.clone(), Arc::clone(&clock)));
+        let task = tokio::spawn(jwks::keep_fresh(
+            fetch.clone(),
+            http.clone(),
+            Arc::clone(&clock),
+        ));
         let guard = AbortOnDrop(task.abort_handle());
         let ended = task.await;
         drop(guard);
         fetch.cell.failed();
-        tracing::error!(authenticator = fetch.authenticator, ?ended, "the task that fetches keys ended; starting it again");
+        tracing::error!(
+            authenticator = fetch.authenticator,
+            ?ended,
+            "the task that fetches keys ended; starting it again"
+        );
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
 }

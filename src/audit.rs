@@ -65,7 +65,10 @@ impl Trail {
         let mut trail = Self::nameless(clock, recorder);
         trail.method = raw.method.clone();
         trail.host = raw.host.clone();
-        let query = raw.path.iter().position(|&byte| matches!(byte, b'?' | b'#'));
+        let query = raw
+            .path
+            .iter()
+            .position(|&byte| matches!(byte, b'?' | b'#'));
         trail.path = raw.path.slice(..query.unwrap_or(raw.path.len()));
         trail.protocol = raw.protocol.clone();
         trail.client_address = raw.source.address.clone();
@@ -75,7 +78,9 @@ impl Trail {
                 b"user-agent" => trail.user_agent = Some(value.clone()),
                 b"traceparent" => carried = TraceContext::parse(value),
                 b"authorization" => {
-                    trail.bearer = value.get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
+                    trail.bearer = value
+                        .get(..7)
+                        .is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
                 }
                 _ => {}
             }
@@ -129,7 +134,13 @@ impl Trail {
     pub fn end(&mut self, reason: Reason, status: u16, detail: &str) {
         self.ended = true;
         let duration = self.clock.monotonic().saturating_sub(self.started);
-        let record = Record { trail: self, reason, status, detail, duration };
+        let record = Record {
+            trail: self,
+            reason,
+            status,
+            detail,
+            duration,
+        };
         self.recorder.record(&record);
     }
 }
@@ -140,9 +151,17 @@ impl Drop for Trail {
             return;
         }
         if std::thread::panicking() {
-            self.end(Reason::InternalFault, 500, "the check panicked; the log says where");
+            self.end(
+                Reason::InternalFault,
+                500,
+                "the check panicked; the log says where",
+            );
         } else {
-            self.end(Reason::Cancelled, 503, "Envoy gave up on the check before it ended");
+            self.end(
+                Reason::Cancelled,
+                503,
+                "Envoy gave up on the check before it ended",
+            );
         }
     }
 }
@@ -233,7 +252,11 @@ impl Record<'_> {
         let line = Line {
             time: trail.time.to_rfc3339(),
             decision_id: trail.id.write_to(&mut id),
-            decision: if self.reason == Reason::Allowed { "allow" } else { "deny" },
+            decision: if self.reason == Reason::Allowed {
+                "allow"
+            } else {
+                "deny"
+            },
             reason: self.reason.as_str(),
             status: self.status,
             detail: self.detail,
@@ -245,8 +268,12 @@ impl Record<'_> {
             route: self.route(),
             authenticator: self.authenticator().map(AsRef::as_ref),
             principal: principal.map(|principal| text(principal.id().as_bytes())),
-            consumer: principal.and_then(Principal::consumer).map(|consumer| consumer.name.as_ref()),
-            credential_id: principal.and_then(Principal::credential_id).map(|id| text(id.as_bytes())),
+            consumer: principal
+                .and_then(Principal::consumer)
+                .map(|consumer| consumer.name.as_ref()),
+            credential_id: principal
+                .and_then(Principal::credential_id)
+                .map(|id| text(id.as_bytes())),
             client_address: text(&trail.client_address),
             user_agent: trail.user_agent.as_deref().map(text),
             trace_id: trail.trace.as_ref().map(TraceContext::trace_id_hex),

@@ -75,7 +75,10 @@ impl ClaimedConsumers {
                 Some(other) if !Arc::ptr_eq(other, consumer) => {
                     return Err(Refusal::new(
                         Reason::ConsumerAmbiguous,
-                        format!("the token fits the consumers `{}` and `{}`", other.name, consumer.name),
+                        format!(
+                            "the token fits the consumers `{}` and `{}`",
+                            other.name, consumer.name
+                        ),
                     ));
                 }
                 _ => found = Some(consumer),
@@ -127,7 +130,10 @@ impl RouteAuthn {
         for (index, authenticator) in authenticators.iter().enumerate() {
             for from in &authenticator.from {
                 let reader = (index, from.scheme.clone());
-                match places.iter_mut().find(|place| place.container == from.container) {
+                match places
+                    .iter_mut()
+                    .find(|place| place.container == from.container)
+                {
                     Some(place) => {
                         place.by_scheme |= from.scheme.is_some();
                         place.readers.push(reader);
@@ -147,14 +153,22 @@ impl RouteAuthn {
         let always_stripped = places
             .iter()
             .filter(|place| {
-                !place.readers.iter().any(|(i, _)| authenticators.get(*i).is_some_and(|a| a.forward))
+                !place
+                    .readers
+                    .iter()
+                    .any(|(i, _)| authenticators.get(*i).is_some_and(|a| a.forward))
             })
             .filter_map(|place| match &place.container {
                 Container::Header(name) => Some(name.as_ref().into()),
                 Container::Query(_) | Container::Cookie(_) => None,
             })
             .collect();
-        Self { authenticators, places, challenges: challenges.into(), always_stripped }
+        Self {
+            authenticators,
+            places,
+            challenges: challenges.into(),
+            always_stripped,
+        }
     }
 
     /// The route's authenticators.
@@ -189,16 +203,29 @@ impl RouteAuthn {
         let presented = self.presented(request, owner)?;
         let stripped = Stripped::from_request(
             request,
-            presented.iter().filter(|p| !self.forwards(p.owner)).map(|p| p.container),
+            presented
+                .iter()
+                .filter(|p| !self.forwards(p.owner))
+                .map(|p| p.container),
         );
         // Any of: the first of the route's list that is not absent decides.
-        let deciding = presented.into_iter().min_by_key(|presented| presented.owner);
+        let deciding = presented
+            .into_iter()
+            .min_by_key(|presented| presented.owner);
         let deciding = deciding.ok_or_else(|| {
-            Refusal::new(Reason::CredentialsMissing, "no place that the route's authenticators read holds a value")
+            Refusal::new(
+                Reason::CredentialsMissing,
+                "no place that the route's authenticators read holds a value",
+            )
         })?;
-        let authenticator = self.authenticators.get(deciding.owner).ok_or_else(out_of_range)?;
+        let authenticator = self
+            .authenticators
+            .get(deciding.owner)
+            .ok_or_else(out_of_range)?;
         *owner = Some(Arc::clone(&authenticator.name));
-        let principal = authenticator.verify(deciding.value, deciding.cached, environment, clock).await?;
+        let principal = authenticator
+            .verify(deciding.value, deciding.cached, environment, clock)
+            .await?;
         if let Some(consumer) = principal.consumer() {
             consumer.admit(environment, clock.now())?;
         }
@@ -206,7 +233,9 @@ impl RouteAuthn {
     }
 
     fn forwards(&self, index: usize) -> bool {
-        self.authenticators.get(index).is_some_and(|authenticator| authenticator.forward)
+        self.authenticators
+            .get(index)
+            .is_some_and(|authenticator| authenticator.forward)
     }
 
     /// Everything that the request presents, each with its one owner.
@@ -225,7 +254,10 @@ impl RouteAuthn {
             let (index, cached) = self.owner(place, scheme.as_deref(), &value)?;
             let this = self.authenticators.get(index).ok_or_else(out_of_range)?;
             for other in &presented {
-                let other = self.authenticators.get(other.owner).ok_or_else(out_of_range)?;
+                let other = self
+                    .authenticators
+                    .get(other.owner)
+                    .ok_or_else(out_of_range)?;
                 if std::mem::discriminant(&other.method) == std::mem::discriminant(&this.method) {
                     *owner = Some(Arc::clone(&this.name));
                     return Err(Refusal::new(
@@ -234,7 +266,12 @@ impl RouteAuthn {
                     ));
                 }
             }
-            presented.push(Presented { owner: index, container: &place.container, value, cached });
+            presented.push(Presented {
+                owner: index,
+                container: &place.container,
+                value,
+                cached,
+            });
         }
         Ok(presented)
     }
@@ -246,12 +283,16 @@ impl RouteAuthn {
         scheme: Option<&[u8]>,
         value: &Bytes,
     ) -> Result<(usize, Option<Arc<VerifiedToken>>), Refusal> {
-        let readers = place.readers.iter().filter(|(_, wanted)| match (wanted, scheme) {
-            (Some(wanted), Some(scheme)) => scheme.eq_ignore_ascii_case(wanted.as_bytes()),
-            (None, None) => true,
-            _ => false,
-        });
-        let readers = readers.filter_map(|(i, scheme)| Some((*i, scheme, self.authenticators.get(*i)?)));
+        let readers = place
+            .readers
+            .iter()
+            .filter(|(_, wanted)| match (wanted, scheme) {
+                (Some(wanted), Some(scheme)) => scheme.eq_ignore_ascii_case(wanted.as_bytes()),
+                (None, None) => true,
+                _ => false,
+            });
+        let readers =
+            readers.filter_map(|(i, scheme)| Some((*i, scheme, self.authenticators.get(*i)?)));
         let unrecognised = |what: &'static str| Refusal::new(Reason::CredentialsUnrecognised, what);
         if value.is_empty() {
             return Err(unrecognised("a scheme without a credential"));
@@ -269,7 +310,9 @@ impl RouteAuthn {
                     if token.is_none() {
                         token = UnverifiedToken::of_shape(value).map(|token| (token, None));
                     }
-                    let Some((token, issuer)) = &mut token else { continue };
+                    let Some((token, issuer)) = &mut token else {
+                        continue;
+                    };
                     token_reader = true;
                     if let Some(verified) = verifier.cached(token) {
                         return Ok((index, Some(verified)));
@@ -292,7 +335,9 @@ impl RouteAuthn {
                 Reason::TokenMalformed,
                 "the token's payload has no readable `iss`",
             )),
-            _ => Err(unrecognised("no authenticator of the route owns a credential of this scheme and form")),
+            _ => Err(unrecognised(
+                "no authenticator of the route owns a credential of this scheme and form",
+            )),
         }
     }
 }
@@ -302,7 +347,11 @@ impl ApiKeys {
     /// kinds share, by its prefix; elsewhere always, unless the configuration names a prefix.
     fn owns(&self, scheme: Option<&str>, credential: &[u8]) -> bool {
         let shared = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
-        if shared || self.prefix.is_some() { self.owns_bearer(credential) } else { true }
+        if shared || self.prefix.is_some() {
+            self.owns_bearer(credential)
+        } else {
+            true
+        }
     }
 }
 
@@ -326,7 +375,8 @@ impl Authenticator {
                         verified
                     }
                     None => {
-                        let token = UnverifiedToken::of_shape(&credential).ok_or_else(out_of_range)?;
+                        let token =
+                            UnverifiedToken::of_shape(&credential).ok_or_else(out_of_range)?;
                         verifier.verify(&token, clock).await?
                     }
                 };
@@ -342,7 +392,10 @@ impl Authenticator {
 }
 
 fn out_of_range() -> Refusal {
-    Refusal::new(Reason::InternalFault, "a credential's owner is not among the route's authenticators")
+    Refusal::new(
+        Reason::InternalFault,
+        "a credential's owner is not among the route's authenticators",
+    )
 }
 
 fn challenge(from: &From) -> Challenge {
@@ -361,7 +414,10 @@ fn challenge(from: &From) -> Challenge {
 /// the credential goes, in the words of OpenAPI's security schemes.
 fn place_challenge(place: &str, name: &str) -> Challenge {
     let text = format!("ApiKey realm=\"portcullis\", in=\"{place}\", name=\"{name}\"").into();
-    Challenge { text, bearer: false }
+    Challenge {
+        text,
+        bearer: false,
+    }
 }
 
 #[cfg(test)]

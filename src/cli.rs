@@ -101,7 +101,9 @@ fn version(arguments: &VersionArgs) -> u8 {
     match arguments.output {
         Format::Text => Output::line(&format!("portcullis {version}")),
         Format::Json => {
-            Output::json(&serde_json::json!({"name": "portcullis", "version": version, "policy_language": "portcullis/v1"}));
+            Output::json(
+                &serde_json::json!({"name": "portcullis", "version": version, "policy_language": "portcullis/v1"}),
+            );
         }
     }
     OK

@@ -55,7 +55,11 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -77,9 +81,14 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// A clock whose monotonic time starts now.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the operating system")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the operating system"
+    )]
     pub fn new() -> Self {
-        Self { origin: Instant::now() }
+        Self {
+            origin: Instant::now(),
+        }
     }
 }
 
@@ -90,9 +99,14 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the operating system")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the operating system"
+    )]
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
@@ -112,7 +126,10 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock that stands at `at`.
     pub fn at(at: Timestamp) -> Self {
-        Self { start: at.0, micros: AtomicI64::new(at.0) }
+        Self {
+            start: at.0,
+            micros: AtomicI64::new(at.0),
+        }
     }
 
     /// Moves the clock forward.
@@ -128,7 +145,10 @@ impl Clock for ManualClock {
     }
 
     fn monotonic(&self) -> Duration {
-        let passed = self.micros.load(Ordering::SeqCst).saturating_sub(self.start);
+        let passed = self
+            .micros
+            .load(Ordering::SeqCst)
+            .saturating_sub(self.start);
         Duration::from_micros(u64::try_from(passed).unwrap_or(0))
     }
 }
@@ -150,7 +170,10 @@ mod tests {
         ] {
             assert_eq!(Timestamp::from_seconds(seconds).to_rfc3339(), text);
         }
-        assert_eq!(Timestamp::from_micros(1_234_567).to_rfc3339(), "1970-01-01T00:00:01.234Z");
+        assert_eq!(
+            Timestamp::from_micros(1_234_567).to_rfc3339(),
+            "1970-01-01T00:00:01.234Z"
+        );
     }
 
     #[test]

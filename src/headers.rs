@@ -52,7 +52,10 @@ impl Headers {
 
     /// The values of one header, in order. `name` is lower-case.
     pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Bytes> {
-        self.entries.iter().filter(move |(n, _)| n.as_ref() == name.as_bytes()).map(|(_, v)| v)
+        self.entries
+            .iter()
+            .filter(move |(n, _)| n.as_ref() == name.as_bytes())
+            .map(|(_, v)| v)
     }
 
     /// The one value of a header that must not repeat. `name` is lower-case.
@@ -112,7 +115,12 @@ mod tests {
         Headers::new(
             lines
                 .iter()
-                .map(|(n, v)| (Bytes::from_static(n.as_bytes()), Bytes::from_static(v.as_bytes())))
+                .map(|(n, v)| {
+                    (
+                        Bytes::from_static(n.as_bytes()),
+                        Bytes::from_static(v.as_bytes()),
+                    )
+                })
                 .collect(),
         )
     }
@@ -120,7 +128,10 @@ mod tests {
     #[test]
     fn h10_names_are_found_in_any_case() {
         let headers = headers(&[("Authorization", "a"), ("x-many", "1"), ("X-Many", "2")]);
-        assert_eq!(headers.single("authorization"), Single::One(&Bytes::from_static(b"a")));
+        assert_eq!(
+            headers.single("authorization"),
+            Single::One(&Bytes::from_static(b"a"))
+        );
         assert_eq!(headers.single("x-none"), Single::Absent);
     }
 
@@ -140,13 +151,23 @@ mod tests {
             ("application/grpc-web", false),
             ("application/json", false),
         ] {
-            assert_eq!(headers(&[("content-type", value)]).is_grpc(), grpc, "{value}");
+            assert_eq!(
+                headers(&[("content-type", value)]).is_grpc(),
+                grpc,
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn h5_folds_spellings_to_one_variable() {
-        for same in ["x-auth-id", "x_auth_id", "X.Auth.Id", "x-auth_id", "x~auth~id"] {
+        for same in [
+            "x-auth-id",
+            "x_auth_id",
+            "X.Auth.Id",
+            "x-auth_id",
+            "x~auth~id",
+        ] {
             assert!(same_variable(b"x-auth-id", same.as_bytes()), "{same}");
         }
         for other in ["x-auth-ids", "xauth-id", "x-auth-i", "x-auth-1d"] {
@@ -156,7 +177,13 @@ mod tests {
 
     #[test]
     fn knows_a_header_name() {
-        for (name, good) in [("x-auth", true), ("", false), ("X-Auth", false), ("a b", false), ("a:", false)] {
+        for (name, good) in [
+            ("x-auth", true),
+            ("", false),
+            ("X-Auth", false),
+            ("a b", false),
+            ("a:", false),
+        ] {
             assert_eq!(is_header_name(name), good, "{name}");
         }
     }

@@ -65,7 +65,10 @@ impl HttpClient {
     /// # Errors
     /// [`CannotFetch`].
     pub async fn get_json(&self, url: &Url) -> Result<Document, CannotFetch> {
-        let request = self.client.get(url.clone()).header("accept", "application/json, application/jwk-set+json");
+        let request = self
+            .client
+            .get(url.clone())
+            .header("accept", "application/json, application/jwk-set+json");
         let mut response = request.send().await.map_err(exchange)?;
         let status = response.status().as_u16();
         if status != 200 {
@@ -87,7 +90,10 @@ impl HttpClient {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Document { bytes: bytes.into(), max_age })
+        Ok(Document {
+            bytes: bytes.into(),
+            max_age,
+        })
     }
 }
 
@@ -107,7 +113,9 @@ fn max_age(cache_control: &str) -> Option<Duration> {
     let mut directives = cache_control.split(',').map(str::trim);
     let seconds = directives.find_map(|directive| {
         let (name, value) = directive.split_once('=')?;
-        name.eq_ignore_ascii_case("max-age").then(|| value.trim_matches('"').parse().ok()).flatten()
+        name.eq_ignore_ascii_case("max-age")
+            .then(|| value.trim_matches('"').parse().ok())
+            .flatten()
     })?;
     Some(Duration::from_secs(seconds))
 }

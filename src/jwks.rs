@@ -71,24 +71,41 @@ pub fn prepare(
 ) -> (HashMap<String, Arc<KeySetCell>>, Vec<Fetch>) {
     let (mut cells, mut fetches) = (HashMap::new(), Vec::new());
     for authenticator in &set.authenticators {
-        let Some(KindSource::Jwt(jwt)) = &authenticator.value.kind else { continue };
+        let Some(KindSource::Jwt(jwt)) = &authenticator.value.kind else {
+            continue;
+        };
         let name = &authenticator.name.value;
-        let Some((cell, source)) = prepare_one(jwt, out) else { continue };
+        let Some((cell, source)) = prepare_one(jwt, out) else {
+            continue;
+        };
         if let Some(source) = source {
-            fetches.push(Fetch { authenticator: name.clone(), cell: Arc::clone(&cell), source });
+            fetches.push(Fetch {
+                authenticator: name.clone(),
+                cell: Arc::clone(&cell),
+                source,
+            });
         }
         cells.insert(name.clone(), cell);
     }
     (cells, fetches)
 }
 
-fn prepare_one(jwt: &JwtSource, out: &mut Diagnostics) -> Option<(Arc<KeySetCell>, Option<Source>)> {
+fn prepare_one(
+    jwt: &JwtSource,
+    out: &mut Diagnostics,
+) -> Option<(Arc<KeySetCell>, Option<Source>)> {
     match &jwt.jwks {
         None => {
             let issuer = jwt.issuer.as_ref()?;
-            let address = format!("{}/.well-known/openid-configuration", issuer.value.trim_end_matches('/'));
+            let address = format!(
+                "{}/.well-known/openid-configuration",
+                issuer.value.trim_end_matches('/')
+            );
             let document = safe_url(&address, false, &issuer.place, out)?;
-            let source = Source::Discovery { issuer: issuer.value.clone(), document };
+            let source = Source::Discovery {
+                issuer: issuer.value.clone(),
+                document,
+            };
             Some((KeySetCell::empty(), Some(source)))
         }
         Some(located) => match &located.value {
@@ -129,7 +146,9 @@ fn parsed(document: &[u8], place: &Place, out: &mut Diagnostics) -> Option<KeySe
         Err(error) => {
             out.push(
                 Diagnostic::error("bad-key-set", place, format!("this is no JWK Set: {error}"))
-                    .with_help("a JWK Set reads `{\"keys\": [{\"kty\": \"EC\", …}]}` (RFC 7517 section 5)"),
+                    .with_help(
+                        "a JWK Set reads `{\"keys\": [{\"kty\": \"EC\", …}]}` (RFC 7517 section 5)",
+                    ),
             );
             None
         }
@@ -153,7 +172,9 @@ fn safe_url(text: &str, allow_http: bool, place: &Place, out: &mut Diagnostics) 
         "https" => Some(url),
         "http" if allow_http || is_loopback(&url) => Some(url),
         scheme => {
-            let message = format!("keys fetched over `{scheme}` can be replaced on their way: who does that makes valid tokens");
+            let message = format!(
+                "keys fetched over `{scheme}` can be replaced on their way: who does that makes valid tokens"
+            );
             out.push(Diagnostic::error("insecure-url", place, message).with_help(
                 "use https; or name the address with `jwks: {url: …, allow_http: true}` if the network in between is trusted",
             ));
@@ -165,7 +186,10 @@ fn safe_url(text: &str, allow_http: bool, place: &Place, out: &mut Diagnostics) 
 fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        host == "localhost"
+            || bare
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
     })
 }
 
@@ -228,7 +252,9 @@ async fn fresh(source: &Source, http: Option<&HttpClient>) -> Result<(KeySet, Du
     match source {
         Source::File(path) => {
             let name = || path.display().to_string();
-            let bytes = tokio::fs::read(path).await.map_err(|error| NotFresh::File(name(), error))?;
+            let bytes = tokio::fs::read(path)
+                .await
+                .map_err(|error| NotFresh::File(name(), error))?;
             let set = KeySet::parse(&bytes).map_err(|error| NotFresh::KeySet(name(), error))?;
             Ok((set, REREAD))
         }
@@ -242,9 +268,15 @@ async fn fresh(source: &Source, http: Option<&HttpClient>) -> Result<(KeySet, Du
 }
 
 async fn jwk_set(url: &Url, http: &HttpClient) -> Result<(KeySet, Duration), NotFresh> {
-    let document = http.get_json(url).await.map_err(|error| NotFresh::Fetch(url.clone(), error))?;
+    let document = http
+        .get_json(url)
+        .await
+        .map_err(|error| NotFresh::Fetch(url.clone(), error))?;
     let set = KeySet::parse(&document.bytes).map_err(|e| NotFresh::KeySet(url.to_string(), e))?;
-    let pause = document.max_age.unwrap_or(REFRESH).clamp(REFRESH_LEAST, REFRESH_MOST);
+    let pause = document
+        .max_age
+        .unwrap_or(REFRESH)
+        .clamp(REFRESH_LEAST, REFRESH_MOST);
     // Before its time is up, so that a set is never used past it while its server answers.
     Ok((set, pause.mul_f32(0.9)))
 }
@@ -252,14 +284,25 @@ async fn jwk_set(url: &Url, http: &HttpClient) -> Result<(KeySet, Duration), Not
 /// The address of an issuer's key set (OpenID Connect Discovery 1.0, sections 4.2 and 4.3).
 async fn discover(issuer: &str, document: &Url, http: &HttpClient) -> Result<Url, NotFresh> {
     let wrong = |what: String| NotFresh::Discovery(document.clone(), what);
-    let fetched = http.get_json(document).await.map_err(|e| NotFresh::Fetch(document.clone(), e))?;
-    let configuration: Value =
-        serde_json::from_slice(&fetched.bytes).map_err(|error| wrong(format!("not JSON: {error}")))?;
-    let named = configuration.get("issuer").and_then(Value::as_str).unwrap_or_default();
+    let fetched = http
+        .get_json(document)
+        .await
+        .map_err(|e| NotFresh::Fetch(document.clone(), e))?;
+    let configuration: Value = serde_json::from_slice(&fetched.bytes)
+        .map_err(|error| wrong(format!("not JSON: {error}")))?;
+    let named = configuration
+        .get("issuer")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if named != issuer {
-        return Err(wrong(format!("the document is of the issuer `{named}`, not of `{issuer}`")));
+        return Err(wrong(format!(
+            "the document is of the issuer `{named}`, not of `{issuer}`"
+        )));
     }
-    let uri = configuration.get("jwks_uri").and_then(Value::as_str).unwrap_or_default();
+    let uri = configuration
+        .get("jwks_uri")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let url = Url::parse(uri).map_err(|error| wrong(format!("`jwks_uri` is no URL: {error}")))?;
     if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) {
         Ok(url)

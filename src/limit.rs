@@ -11,7 +11,9 @@ pub struct Admission {
 impl Admission {
     /// Admits a grant.
     pub fn admit(grant: Grant) -> Self {
-        Self { granted: grant.into_parts() }
+        Self {
+            granted: grant.into_parts(),
+        }
     }
 
     /// The parts that the answer is made of.

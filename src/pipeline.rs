@@ -34,7 +34,12 @@ impl Pipeline {
         recorder: Arc<dyn Recorder>,
         require_tls: bool,
     ) -> Self {
-        Self { snapshot: ArcSwap::new(snapshot), clock, recorder, require_tls }
+        Self {
+            snapshot: ArcSwap::new(snapshot),
+            clock,
+            recorder,
+            require_tls,
+        }
     }
 
     /// The newest generation.
@@ -84,7 +89,9 @@ impl Pipeline {
         let request = Request::read(raw).map_err(unreadable)?;
         let routed = Routed::choose(request, table)?;
         trail.route = Some(Arc::clone(routed.route()));
-        let caller = routed.authenticate(self.clock.as_ref(), &mut trail.authenticator).await?;
+        let caller = routed
+            .authenticate(self.clock.as_ref(), &mut trail.authenticator)
+            .await?;
         trail.principal = caller.principal().cloned();
         let grant = caller.authorise()?;
         let admission = Admission::admit(grant);
@@ -94,7 +101,10 @@ impl Pipeline {
     fn require_tls(&self, raw: &RawCheck) -> Result<(), Refusal> {
         let secure = raw.scheme.eq_ignore_ascii_case(b"https") || !raw.source.principal.is_empty();
         if self.require_tls && !secure {
-            return Err(Refusal::new(Reason::TlsRequired, "the request came without TLS"));
+            return Err(Refusal::new(
+                Reason::TlsRequired,
+                "the request came without TLS",
+            ));
         }
         Ok(())
     }

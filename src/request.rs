@@ -91,11 +91,20 @@ impl Request {
             return Err(BadPath::Fragment.into());
         }
         let target = Target::split(&raw.path);
-        if target.query().is_some_and(|query| query.iter().any(u8::is_ascii_control)) {
+        if target
+            .query()
+            .is_some_and(|query| query.iter().any(u8::is_ascii_control))
+        {
             return Err(BadRequest::Query);
         }
         let path = CanonicalPath::parse(target.path())?;
-        Ok(Self { raw, method, host, target, path })
+        Ok(Self {
+            raw,
+            method,
+            host,
+            target,
+            path,
+        })
     }
 
     /// The method.
@@ -165,8 +174,14 @@ mod tests {
             (check("GET", "", "/"), BadRequest::Host(BadHost::Missing)),
             (check("GET", "a,b", "/"), BadRequest::Host(BadHost::Several)),
             (check("CONNECT", "a", ""), BadRequest::NoPath),
-            (check("GET", "a", "/x?y#z"), BadRequest::Path(BadPath::Fragment)),
-            (check("GET", "a", "/x#y?z"), BadRequest::Path(BadPath::Fragment)),
+            (
+                check("GET", "a", "/x?y#z"),
+                BadRequest::Path(BadPath::Fragment),
+            ),
+            (
+                check("GET", "a", "/x#y?z"),
+                BadRequest::Path(BadPath::Fragment),
+            ),
             (check("GET", "a", "/x?y\u{1}"), BadRequest::Query),
         ] {
             assert_eq!(refusal(raw), Some(why));

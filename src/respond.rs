@@ -36,7 +36,12 @@ impl Allow {
     /// # Errors
     /// `inject_refused`.
     pub fn new(admission: Admission, table: &PolicyTable, id: DecisionId) -> Result<Self, Refusal> {
-        let Granted { request, route, principal, stripped } = admission.into_parts();
+        let Granted {
+            request,
+            route,
+            principal,
+            stripped,
+        } = admission.into_parts();
         let facts = Facts {
             request: &request,
             principal: principal.as_ref(),
@@ -46,8 +51,20 @@ impl Allow {
         };
         let (set, absent) = route.inject.evaluate(&facts)?;
         let is_set = |name: &[u8]| set.iter().any(|(set, _)| set.as_bytes() == name);
-        let carried = table.managed.carried(request.headers(), is_set).cloned().collect();
-        Ok(Self { id, set, absent, carried, stripped, principal, route })
+        let carried = table
+            .managed
+            .carried(request.headers(), is_set)
+            .cloned()
+            .collect();
+        Ok(Self {
+            id,
+            set,
+            absent,
+            carried,
+            stripped,
+            principal,
+            route,
+        })
     }
 
     /// Headers to set, overwriting.
@@ -62,7 +79,12 @@ impl Allow {
 
     /// Headers to remove; none of them is among those that are set.
     pub fn removed(&self) -> impl Iterator<Item = &[u8]> {
-        let planned = self.route.inject.removed().iter().map(|name| name.as_bytes());
+        let planned = self
+            .route
+            .inject
+            .removed()
+            .iter()
+            .map(|name| name.as_bytes());
         let authn = self.route.authn.as_deref();
         let credentials = authn.into_iter().flat_map(|authn| authn.always_stripped());
         let credentials = credentials.map(|name| name.as_bytes());
@@ -125,10 +147,13 @@ impl Denial {
     pub fn new(refusal: &Refusal, trail: &Trail) -> Self {
         let class = refusal.reason.class();
         // A refusal is never a success, whatever its maker put there.
-        let status = refusal.status.filter(|status| *status >= 400).unwrap_or_else(|| match class {
-            PublicClass::Allowed => 500,
-            other => other.status(),
-        });
+        let status = refusal
+            .status
+            .filter(|status| *status >= 400)
+            .unwrap_or_else(|| match class {
+                PublicClass::Allowed => 500,
+                other => other.status(),
+            });
         let mut headers = vec![("cache-control", "no-store".to_owned())];
         if !trail.is_grpc() {
             headers.push(("content-type", "application/problem+json".to_owned()));
@@ -142,9 +167,19 @@ impl Denial {
         if let Some(seconds) = refusal.retry_after {
             headers.push(("retry-after", seconds.to_string()));
         }
-        let body =
-            if trail.is_grpc() { refusal.reason.message().to_owned() } else { problem(refusal.reason, status, trail.id()) };
-        Self { id: trail.id(), reason: refusal.reason, status, headers, body, route: trail.route.clone() }
+        let body = if trail.is_grpc() {
+            refusal.reason.message().to_owned()
+        } else {
+            problem(refusal.reason, status, trail.id())
+        };
+        Self {
+            id: trail.id(),
+            reason: refusal.reason,
+            status,
+            headers,
+            body,
+            route: trail.route.clone(),
+        }
     }
 
     /// Why.
@@ -169,7 +204,12 @@ impl Denial {
 
     /// What dynamic metadata tells of this decision.
     pub const fn facts(&self) -> Told<'_> {
-        Told { id: self.id, reason: self.reason, route: self.route.as_ref(), principal: None }
+        Told {
+            id: self.id,
+            reason: self.reason,
+            route: self.route.as_ref(),
+            principal: None,
+        }
     }
 }
 
@@ -178,10 +218,14 @@ impl Denial {
 fn challenges(reason: Reason, status: u16, trail: &Trail) -> Vec<String> {
     let error = reason.class().oauth_error().filter(|_| trail.is_bearer());
     if status == 403 && reason == Reason::ScopeInsufficient && trail.is_bearer() {
-        return vec![format!("Bearer realm=\"{REALM}\", error=\"insufficient_scope\"")];
+        return vec![format!(
+            "Bearer realm=\"{REALM}\", error=\"insufficient_scope\""
+        )];
     }
     let authn = trail.route.as_ref().and_then(|route| route.authn.as_ref());
-    let (401, Some(authn)) = (status, authn) else { return Vec::new() };
+    let (401, Some(authn)) = (status, authn) else {
+        return Vec::new();
+    };
     let mut challenges = Vec::new();
     for challenge in authn.challenges().iter() {
         challenges.push(match error {
@@ -199,7 +243,9 @@ fn challenges(reason: Reason, status: u16, trail: &Trail) -> Vec<String> {
 /// A problem document. Every text in it is one of ours: ASCII without quotes and backslashes.
 fn problem(reason: Reason, status: u16, id: DecisionId) -> String {
     let class = reason.class();
-    let error = class.oauth_error().map_or(String::new(), |error| format!("\"error\":\"{error}\","));
+    let error = class
+        .oauth_error()
+        .map_or(String::new(), |error| format!("\"error\":\"{error}\","));
     format!(
         "{{\"type\":\"urn:portcullis:error:{}\",\"title\":\"{}\",\"status\":{status},{error}\"message\":\"{}\",\"decision_id\":\"{id}\"}}",
         class.as_str(),

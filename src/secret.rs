@@ -114,14 +114,24 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_digest() {
-        for bad in ["", "00", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32)] {
+        for bad in [
+            "",
+            "00",
+            &"0".repeat(63),
+            &"0".repeat(65),
+            &"g".repeat(64),
+            &"é".repeat(32),
+        ] {
             assert!(Digest::from_hex(bad).is_none(), "{bad}");
         }
     }
 
     #[test]
     fn debug_shows_nothing() {
-        assert_eq!(format!("{:?}", Secret::new(b"hunter2".to_vec())), "Secret(redacted)");
+        assert_eq!(
+            format!("{:?}", Secret::new(b"hunter2".to_vec())),
+            "Secret(redacted)"
+        );
         assert_eq!(format!("{:?}", Digest::of(b"hunter2")), "Digest(redacted)");
     }
 }

@@ -23,10 +23,17 @@ impl Snapshot {
     ///
     /// # Errors
     /// `None` if `out` holds an error at the end.
-    pub fn build(directory: &Path, token_cache: TokenCache, out: &mut Diagnostics) -> Option<Arc<Self>> {
+    pub fn build(
+        directory: &Path,
+        token_cache: TokenCache,
+        out: &mut Diagnostics,
+    ) -> Option<Arc<Self>> {
         let set = load::directory(directory, out);
         let (key_sets, fetches) = jwks::prepare(&set, out);
-        let ports = Ports { key_sets, token_cache };
+        let ports = Ports {
+            key_sets,
+            token_cache,
+        };
         let table = compile::compile(&set, &ports, out)?;
         Some(Arc::new(Self { table, fetches }))
     }
@@ -39,6 +46,8 @@ impl Snapshot {
     /// The authenticators whose keys a route needs and that were never loaded.
     pub fn missing_key_sets(&self) -> impl Iterator<Item = &str> {
         let needed = self.table.needed_key_sets.iter();
-        needed.filter(|(_, cell)| cell.current().is_none()).map(|(name, _)| name.as_ref())
+        needed
+            .filter(|(_, cell)| cell.current().is_none())
+            .map(|(name, _)| name.as_ref())
     }
 }

@@ -8,7 +8,10 @@ use std::borrow::Cow;
 
 /// A family of reasons, as the caller may see it, with its HTTP status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each variant's name is the public word it stands for")]
+#[expect(
+    missing_docs,
+    reason = "each variant's name is the public word it stands for"
+)]
 pub enum PublicClass {
     Allowed,
     RequestMalformed,
@@ -66,17 +69,17 @@ impl PublicClass {
 
 /// The reason phrase of a status that a denial may have (RFC 9110 section 15).
 pub const fn title(status: u16) -> &'static str {
-        match status {
-            200 => "OK",
-            400 => "Bad Request",
-            401 => "Unauthorized",
-            403 => "Forbidden",
-            404 => "Not Found",
-            405 => "Method Not Allowed",
-            503 => "Service Unavailable",
-            _ => "Internal Server Error",
-        }
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
     }
+}
 
 macro_rules! reasons {
     ($($(#[$doc:meta])+ $variant:ident = $name:literal, $class:ident, $message:literal;)+) => {
@@ -213,7 +216,10 @@ reasons! {
 impl Reason {
     /// The reason of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.as_str() == name)
     }
 
     /// Position in [`Reason::ALL`].
@@ -244,7 +250,13 @@ impl Refusal {
             PublicClass::Unavailable => Some(1),
             _ => None,
         };
-        Self { reason, detail: detail.into(), status: None, allowed_methods: None, retry_after }
+        Self {
+            reason,
+            detail: detail.into(),
+            status: None,
+            allowed_methods: None,
+            retry_after,
+        }
     }
 }
 
@@ -280,7 +292,10 @@ mod tests {
         let mut names = HashSet::new();
         for (index, reason) in Reason::ALL.iter().enumerate() {
             let name = reason.as_str();
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{name}"
+            );
             assert!(names.insert(name), "{name} twice");
             assert_eq!(reason.index(), index);
             assert_eq!(Reason::from_name(name), Some(*reason));
@@ -291,7 +306,12 @@ mod tests {
     fn only_allowed_has_a_status_of_success() {
         for reason in Reason::ALL {
             let status = reason.class().status();
-            assert_eq!(status < 300, *reason == Reason::Allowed, "{}", reason.as_str());
+            assert_eq!(
+                status < 300,
+                *reason == Reason::Allowed,
+                "{}",
+                reason.as_str()
+            );
         }
     }
 
@@ -299,7 +319,10 @@ mod tests {
     fn messages_can_be_sent() {
         for reason in Reason::ALL {
             let message = reason.message();
-            assert!(message.is_ascii() && !message.contains(['"', '\\']), "{message}");
+            assert!(
+                message.is_ascii() && !message.contains(['"', '\\']),
+                "{message}"
+            );
             assert!(message.ends_with('.'), "{message}");
         }
     }

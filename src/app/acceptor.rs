@@ -124,19 +124,26 @@ async fn bind_unix(path: &Path, mode: u32) -> anyhow::Result<(UnixListener, Sock
     let shown = path.display();
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(|| format!("cannot look at {shown} (--listen-unix)")),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot look at {shown} (--listen-unix)"));
+        }
         Ok(metadata) if !metadata.file_type().is_socket() => {
-            bail!("{shown} (--listen-unix) exists and is no socket; remove it or choose another path");
+            bail!(
+                "{shown} (--listen-unix) exists and is no socket; remove it or choose another path"
+            );
         }
         Ok(_) => match UnixStream::connect(path).await {
-            Ok(_) => bail!("something answers on {shown} (--listen-unix) already; is another Portcullis running?"),
+            Ok(_) => bail!(
+                "something answers on {shown} (--listen-unix) already; is another Portcullis running?"
+            ),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 std::fs::remove_file(path)
                     .with_context(|| format!("cannot remove the stale socket {shown}"))?;
                 tracing::info!(path = %shown, "removed a stale socket");
             }
             Err(error) => {
-                return Err(error).with_context(|| format!("cannot tell whether something answers on {shown}"));
+                return Err(error)
+                    .with_context(|| format!("cannot tell whether something answers on {shown}"));
             }
         },
     }
@@ -145,6 +152,9 @@ async fn bind_unix(path: &Path, mode: u32) -> anyhow::Result<(UnixListener, Sock
     })?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
         .with_context(|| format!("cannot set the permissions of {shown}"))?;
-    let file = SocketFile { path: path.to_owned(), inode: inode(path)? };
+    let file = SocketFile {
+        path: path.to_owned(),
+        inode: inode(path)?,
+    };
     Ok((listener, file))
 }

@@ -65,7 +65,10 @@ impl Io {
             Accepted::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream)?),
             Accepted::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)?),
         };
-        Ok(Self { stream, _open: open })
+        Ok(Self {
+            stream,
+            _open: open,
+        })
     }
 }
 

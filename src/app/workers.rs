@@ -41,7 +41,9 @@ impl ConnectionCounter {
 impl WorkerHandle {
     /// Gives a connection to the worker with the fewest open ones.
     pub fn give(&self, accepted: Accepted) {
-        let Some(lane) = self.lanes.iter().min_by_key(|lane| lane.open.count()) else { return };
+        let Some(lane) = self.lanes.iter().min_by_key(|lane| lane.open.count()) else {
+            return;
+        };
         // A worker that is gone ends the process; the connection is closed by dropping it.
         let _ = lane.connections.send((accepted, lane.open.open()));
     }
@@ -68,8 +70,13 @@ impl Workers {
         let (mut lanes, mut threads) = (Vec::new(), Vec::new());
         for index in 0..count.max(1) {
             let (connections, incoming) = mpsc::unbounded_channel();
-            lanes.push(Lane { connections, open: Arc::default() });
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            lanes.push(Lane {
+                connections,
+                open: Arc::default(),
+            });
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             let worker = Worker {
                 service: service.clone(),
                 health: health_service.clone(),
@@ -77,24 +84,39 @@ impl Workers {
                 stop: stop.subscribe(),
             };
             let ending = ending.clone();
-            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-                let told = Told(Some(ending));
-                let outcome = runtime.block_on(worker.serve());
-                told.tell(outcome);
-            })?;
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || {
+                    let told = Told(Some(ending));
+                    let outcome = runtime.block_on(worker.serve());
+                    told.tell(outcome);
+                })?;
             threads.push(thread);
         }
-        Ok(Self { lanes, threads, stop, ended, health })
+        Ok(Self {
+            lanes,
+            threads,
+            stop,
+            ended,
+            health,
+        })
     }
 
     /// Where connections are handed over.
     pub fn handle(&self) -> WorkerHandle {
-        WorkerHandle { lanes: self.lanes.clone() }
+        WorkerHandle {
+            lanes: self.lanes.clone(),
+        }
     }
 
     /// Counts open connections.
     pub fn counter(&self) -> ConnectionCounter {
-        ConnectionCounter(self.lanes.iter().map(|lane| Arc::clone(&lane.open)).collect())
+        ConnectionCounter(
+            self.lanes
+                .iter()
+                .map(|lane| Arc::clone(&lane.open))
+                .collect(),
+        )
     }
 
     /// Tells gRPC health whether requests should be sent here.
@@ -102,12 +124,17 @@ impl Workers {
         use tonic_health::ServingStatus::{NotServing, Serving};
         let status = if serving { Serving } else { NotServing };
         self.health.set_service_status("", status).await;
-        self.health.set_service_status("envoy.service.auth.v3.Authorization", status).await;
+        self.health
+            .set_service_status("envoy.service.auth.v3.Authorization", status)
+            .await;
     }
 
     /// Waits for a worker to end, which before [`Workers::stop`] none should.
     pub async fn ended(&mut self) -> Result<(), String> {
-        self.ended.recv().await.unwrap_or_else(|| Err("all workers are gone".to_owned()))
+        self.ended
+            .recv()
+            .await
+            .unwrap_or_else(|| Err("all workers are gone".to_owned()))
     }
 
     /// Sends GOAWAY on every connection; what is in flight is still answered.
@@ -151,7 +178,12 @@ struct Worker<E, H: Health> {
 
 impl<E: Engine, H: Health> Worker<E, H> {
     async fn serve(self) -> Result<(), String> {
-        let Self { service, health, incoming, mut stop } = self;
+        let Self {
+            service,
+            health,
+            incoming,
+            mut stop,
+        } = self;
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)

@@ -43,7 +43,13 @@ pub fn start(output: impl Write + Send + 'static) -> std::io::Result<(AuditSink,
     let thread = std::thread::Builder::new()
         .name("audit".to_owned())
         .spawn(move || write_all(&receiver, output, &counted))?;
-    Ok((AuditSink { lines: lines.clone(), dropped }, AuditWriter { lines, thread }))
+    Ok((
+        AuditSink {
+            lines: lines.clone(),
+            dropped,
+        },
+        AuditWriter { lines, thread },
+    ))
 }
 
 impl AuditSink {

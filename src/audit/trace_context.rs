@@ -48,7 +48,9 @@ fn hex(digits: &[u8], width: usize) -> Option<u128> {
     if digits.len() != width || digits.iter().any(u8::is_ascii_uppercase) {
         return None;
     }
-    digits.iter().try_fold(0u128, |value, &digit| Some(value << 4 | u128::from(hex_value(digit)?)))
+    digits.iter().try_fold(0u128, |value, &digit| {
+        Some(value << 4 | u128::from(hex_value(digit)?))
+    })
 }
 
 #[cfg(test)]
@@ -57,12 +59,14 @@ mod tests {
 
     #[test]
     fn reads_what_the_recommendation_calls_valid() {
-        let good = TraceContext::parse(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
+        let good = TraceContext::parse(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+            .unwrap();
         assert_eq!(good.trace_id_hex(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(good.parent_id, 0x00f0_67aa_0ba9_02b7);
         assert!(good.sampled());
         assert!(
-            TraceContext::parse(b"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-more").is_some()
+            TraceContext::parse(b"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-more")
+                .is_some()
         );
         for bad in [
             "",

@@ -57,7 +57,14 @@ impl KeyRecord {
             (None, None) => ScopeSet::default(),
         };
         let principal_id = format!("{authenticator}:{}", consumer.name).into();
-        Self { id: id.into(), consumer, expires, scopes, principal_id, digest }
+        Self {
+            id: id.into(),
+            consumer,
+            expires,
+            scopes,
+            principal_id,
+            digest,
+        }
     }
 }
 
@@ -72,7 +79,10 @@ pub struct ApiKeys {
 impl ApiKeys {
     /// An authenticator without keys.
     pub fn new(prefix: Option<&str>) -> Self {
-        Self { prefix: prefix.map(Into::into), by_bucket: HashMap::new() }
+        Self {
+            prefix: prefix.map(Into::into),
+            by_bucket: HashMap::new(),
+        }
     }
 
     /// Registers a key.
@@ -112,12 +122,19 @@ impl ApiKeys {
             ));
         }
         let digest = Digest::of(presented);
-        let bucket = self.by_bucket.get(&digest.bucket()).map(Vec::as_slice).unwrap_or_default();
+        let bucket = self
+            .by_bucket
+            .get(&digest.bucket())
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let Some(record) = bucket.iter().find(|record| record.digest == digest) else {
             return Err(self.not_found(presented, environment));
         };
         if record.expires.is_some_and(|expires| now >= expires) {
-            return Err(Refusal::new(Reason::KeyExpired, format!("key `{}` has expired", record.id)));
+            return Err(Refusal::new(
+                Reason::KeyExpired,
+                format!("key `{}` has expired", record.id),
+            ));
         }
         Ok(Arc::clone(record))
     }
@@ -128,11 +145,15 @@ impl ApiKeys {
         match OwnKey::parse(text, prefix) {
             OwnFormat::Whole(key) if key.environment != environment => Refusal::new(
                 Reason::EnvironmentMismatch,
-                format!("a key for `{}` on a route in `{environment}`", key.environment),
+                format!(
+                    "a key for `{}` on a route in `{environment}`",
+                    key.environment
+                ),
             ),
-            OwnFormat::Whole(key) => {
-                Refusal::new(Reason::KeyUnknown, format!("no key has the id `{}` and this digest", key.id))
-            }
+            OwnFormat::Whole(key) => Refusal::new(
+                Reason::KeyUnknown,
+                format!("no key has the id `{}` and this digest", key.id),
+            ),
             OwnFormat::Damaged => Refusal::new(
                 Reason::KeyMalformed,
                 "the key has our format but a wrong checksum: cut off or mistyped",
@@ -156,12 +177,18 @@ enum OwnFormat<'a> {
 
 impl<'a> OwnKey<'a> {
     fn parse(text: &'a str, prefix: &str) -> OwnFormat<'a> {
-        let Some(rest) = text.strip_prefix(prefix) else { return OwnFormat::Foreign };
-        let mut parts = rest.rsplitn(3, '_');
-        let (Some(secret), Some(id), Some(environment)) = (parts.next(), parts.next(), parts.next()) else {
+        let Some(rest) = text.strip_prefix(prefix) else {
             return OwnFormat::Foreign;
         };
-        let Some((body, sum)) = text.split_at_checked(text.len().saturating_sub(CHECKSUM_CHARACTERS)) else {
+        let mut parts = rest.rsplitn(3, '_');
+        let (Some(secret), Some(id), Some(environment)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return OwnFormat::Foreign;
+        };
+        let Some((body, sum)) =
+            text.split_at_checked(text.len().saturating_sub(CHECKSUM_CHARACTERS))
+        else {
             return OwnFormat::Foreign;
         };
         if secret.len() == SECRET_CHARACTERS + CHECKSUM_CHARACTERS && checksum(body) == sum {
@@ -178,7 +205,11 @@ fn checksum(text: &str) -> String {
     for byte in text.bytes() {
         crc ^= u32::from(byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            };
         }
     }
     let mut rest = !crc;
@@ -191,7 +222,11 @@ fn checksum(text: &str) -> String {
 }
 
 fn base62(value: u32) -> u8 {
-    usize::try_from(value).ok().and_then(|index| BASE62.get(index)).copied().unwrap_or(b'0')
+    usize::try_from(value)
+        .ok()
+        .and_then(|index| BASE62.get(index))
+        .copied()
+        .unwrap_or(b'0')
 }
 
 /// A key that was just minted. The plain text is shown once and stored nowhere.
@@ -227,11 +262,15 @@ pub fn mint(prefix: &str, environment: &str, id: Option<&str>) -> Result<NewKey,
     let word = |text: &str| {
         !text.is_empty()
             && text.len() <= 64
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     let prefix_good = prefix.len() <= 32
         && prefix.ends_with('_')
-        && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        && prefix
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if !prefix_good {
         return Err(CannotMint::Prefix);
     }
@@ -243,10 +282,17 @@ pub fn mint(prefix: &str, environment: &str, id: Option<&str>) -> Result<NewKey,
         Some(_) => return Err(CannotMint::Characters("the id")),
         None => random_text(ID_CHARACTERS)?,
     };
-    let body = format!("{prefix}{environment}_{id}_{}", random_text(SECRET_CHARACTERS)?);
+    let body = format!(
+        "{prefix}{environment}_{id}_{}",
+        random_text(SECRET_CHARACTERS)?
+    );
     let plain = format!("{body}{}", checksum(&body));
     let digest = Digest::of(plain.as_bytes());
-    Ok(NewKey { plain: Secret::new(plain.into_bytes()), id, digest })
+    Ok(NewKey {
+        plain: Secret::new(plain.into_bytes()),
+        id,
+        digest,
+    })
 }
 
 /// Base-62 characters, each equally likely: bytes that would favour some are thrown away.
@@ -255,7 +301,11 @@ fn random_text(length: usize) -> Result<String, CannotMint> {
     while text.len() < length {
         let mut bytes = [0u8; 64];
         aws_lc_rs::rand::fill(&mut bytes).map_err(|_| CannotMint::NoRandomness)?;
-        for byte in bytes.iter().filter(|&&byte| byte < 248).take(length - text.len()) {
+        for byte in bytes
+            .iter()
+            .filter(|&&byte| byte < 248)
+            .take(length - text.len())
+        {
             text.push(char::from(base62(u32::from(byte % 62))));
         }
     }

@@ -65,22 +65,35 @@ fn read_header(value: &Bytes, by_scheme: bool) -> Result<Held, Refusal> {
         return Ok(Held::Nothing);
     }
     if value.contains(&b',') {
-        return Err(ambiguous("a header with a credential holds a comma, as two joined lines do"));
+        return Err(ambiguous(
+            "a header with a credential holds a comma, as two joined lines do",
+        ));
     }
     if !by_scheme {
         return Ok(Held::Value(value));
     }
-    let end = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
+    let end = value
+        .iter()
+        .position(|&byte| byte == b' ')
+        .unwrap_or(value.len());
     let credential = value.slice(end..);
     let credential = credential.slice_ref(credential.trim_ascii_start());
-    Ok(Held::Scheme { scheme: value.slice(..end), credential })
+    Ok(Held::Scheme {
+        scheme: value.slice(..end),
+        credential,
+    })
 }
 
 fn read_query(request: &Request, name: &str) -> Result<Held, Refusal> {
-    let mut values = request.target().parameters().filter(|(n, _)| n.as_ref() == name.as_bytes());
+    let mut values = request
+        .target()
+        .parameters()
+        .filter(|(n, _)| n.as_ref() == name.as_bytes());
     match (values.next(), values.next()) {
         (None, _) => Ok(Held::Nothing),
-        (Some(_), Some(_)) => Err(ambiguous("a query parameter with a credential was sent twice")),
+        (Some(_), Some(_)) => Err(ambiguous(
+            "a query parameter with a credential was sent twice",
+        )),
         (Some((_, value)), None) if value.is_empty() => Ok(Held::Nothing),
         (Some((_, value)), None) => Ok(Held::Value(Bytes::from(value.into_owned()))),
     }
@@ -96,7 +109,9 @@ fn read_cookie(request: &Request, name: &str) -> Result<Held, Refusal> {
             return Err(ambiguous("a cookie with a credential was sent twice"));
         }
         if value.contains(&b',') {
-            return Err(ambiguous("a cookie with a credential holds a comma, as two joined lines do"));
+            return Err(ambiguous(
+                "a cookie with a credential holds a comma, as two joined lines do",
+            ));
         }
         if !value.is_empty() {
             found = Held::Value(value);
@@ -110,13 +125,19 @@ fn cookies(request: &Request) -> impl Iterator<Item = (&[u8], Bytes)> {
     request.headers().all("cookie").flat_map(|line| {
         line.split(|&byte| byte == b';').map(|pair| {
             let pair = pair.trim_ascii();
-            let equals = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+            let equals = pair
+                .iter()
+                .position(|&byte| byte == b'=')
+                .unwrap_or(pair.len());
             let value = pair.get(equals + 1..).unwrap_or_default();
             let value = match value {
                 [b'"', inside @ .., b'"'] => inside,
                 bare => bare,
             };
-            (pair.get(..equals).unwrap_or_default(), line.slice_ref(value))
+            (
+                pair.get(..equals).unwrap_or_default(),
+                line.slice_ref(value),
+            )
         })
     })
 }
@@ -143,7 +164,9 @@ impl Stripped {
         for container in containers {
             match container {
                 Container::Header(name) => {
-                    stripped.headers.push(Bytes::copy_from_slice(name.as_bytes()));
+                    stripped
+                        .headers
+                        .push(Bytes::copy_from_slice(name.as_bytes()));
                 }
                 Container::Query(name) => stripped.parameters.extend(sent_names(request, name)),
                 Container::Cookie(name) => taken.push(name.as_bytes()),
@@ -161,7 +184,10 @@ fn sent_names<'a>(request: &'a Request, name: &'a str) -> impl Iterator<Item = B
     let query = request.target().query();
     query.into_iter().flat_map(move |query| {
         query.split(|&byte| byte == b'&').filter_map(move |pair| {
-            let end = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+            let end = pair
+                .iter()
+                .position(|&byte| byte == b'=')
+                .unwrap_or(pair.len());
             let sent = pair.get(..end).unwrap_or_default();
             let decoded = crate::request::target::form_decode(sent);
             (decoded.as_ref() == name.as_bytes()).then(|| query.slice_ref(sent))
@@ -174,7 +200,10 @@ fn cookies_without(request: &Request, taken: &[&[u8]]) -> Vec<u8> {
     for line in request.headers().all("cookie") {
         for pair in line.split(|&byte| byte == b';') {
             let pair = pair.trim_ascii();
-            let end = pair.iter().position(|&byte| byte == b'=').unwrap_or(pair.len());
+            let end = pair
+                .iter()
+                .position(|&byte| byte == b'=')
+                .unwrap_or(pair.len());
             if !pair.is_empty() && !taken.contains(&pair.get(..end).unwrap_or_default()) {
                 kept.push(pair);
             }

@@ -93,7 +93,13 @@ mod tests {
 
     #[test]
     fn f6_refuses_two_members_of_one_name_and_depth() {
-        for bad in [r#"{"a":1,"a":1}"#, r#"{"x":{"a":1,"a":2}}"#, r#"[{"a":1,"\u0061":2}]"#, "{} {}", ""] {
+        for bad in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"x":{"a":1,"a":2}}"#,
+            r#"[{"a":1,"\u0061":2}]"#,
+            "{} {}",
+            "",
+        ] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(parse("[".repeat(100_000).as_bytes()).is_err());

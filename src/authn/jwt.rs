@@ -57,7 +57,9 @@ pub const KNOWN_ALGORITHMS: [Algorithm; 12] = [
 
 /// The algorithm of this registered name.
 pub fn algorithm_named(name: &str) -> Option<Algorithm> {
-    KNOWN_ALGORITHMS.into_iter().find(|&algorithm| algorithm_name(algorithm) == name)
+    KNOWN_ALGORITHMS
+        .into_iter()
+        .find(|&algorithm| algorithm_name(algorithm) == name)
 }
 
 /// A token whose signature and claims were judged. Its times are judged again on each use.
@@ -126,12 +128,17 @@ impl<'a> UnverifiedToken<'a> {
         let mut parts = 0;
         for part in text.split('.') {
             parts += 1;
-            let good = part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+            let good = part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
             if !good || parts > 3 || (parts < 3 && part.is_empty()) {
                 return None;
             }
         }
-        (parts == 3).then(|| Self { text, digest: Digest::of(credential) })
+        (parts == 3).then(|| Self {
+            text,
+            digest: Digest::of(credential),
+        })
     }
 
     /// Who it says issued it; `None` if that cannot be read.
@@ -155,7 +162,13 @@ impl JwtVerifier {
         cache: TokenCache,
         configuration: u64,
     ) -> Self {
-        Self { rules, algorithms, keys, cache, configuration }
+        Self {
+            rules,
+            algorithms,
+            keys,
+            cache,
+            configuration,
+        }
     }
 
     /// The issuer whose tokens belong here.
@@ -175,7 +188,11 @@ impl JwtVerifier {
     }
 
     fn cache_key(&self, token: &UnverifiedToken<'_>, set: &KeySet) -> CacheKey {
-        CacheKey { token: token.digest, configuration: self.configuration, generation: set.generation() }
+        CacheKey {
+            token: token.digest,
+            configuration: self.configuration,
+            generation: set.generation(),
+        }
     }
 
     /// Judges the times of a token that was verified, now or before.
@@ -186,10 +203,16 @@ impl JwtVerifier {
     pub fn judge_times(token: &VerifiedToken, now: Timestamp) -> Result<(), Refusal> {
         if now.seconds() >= token.expires_at {
             let since = now.seconds().saturating_sub(token.expires_at);
-            return Err(Refusal::new(Reason::TokenExpired, format!("`exp` passed {since} s ago")));
+            return Err(Refusal::new(
+                Reason::TokenExpired,
+                format!("`exp` passed {since} s ago"),
+            ));
         }
         if now.seconds() < token.not_before {
-            return Err(Refusal::new(Reason::TokenNotYetValid, "`nbf` or `iat` lies ahead"));
+            return Err(Refusal::new(
+                Reason::TokenNotYetValid,
+                "`nbf` or `iat` lies ahead",
+            ));
         }
         Ok(())
     }
@@ -226,7 +249,8 @@ impl JwtVerifier {
         Self::judge_times(&verified, clock.now())?;
         let set = self.check_signature(&parts, set, clock).await?;
         let verified = Arc::new(verified);
-        self.cache.insert(self.cache_key(token, &set), Arc::clone(&verified));
+        self.cache
+            .insert(self.cache_key(token, &set), Arc::clone(&verified));
         Ok(verified)
     }
 
@@ -248,9 +272,10 @@ impl JwtVerifier {
         match (parts.check(&newest), refreshed) {
             (Ok(()), _) => Ok(newest),
             (Err(NotProven::Refused(refusal)), _) => Err(refusal),
-            (Err(NotProven::KeyUnknown), Refreshed::Newest) => {
-                Err(Refusal::new(Reason::TokenKeyUnknown, "the issuer has no key of the token's `kid`"))
-            }
+            (Err(NotProven::KeyUnknown), Refreshed::Newest) => Err(Refusal::new(
+                Reason::TokenKeyUnknown,
+                "the issuer has no key of the token's `kid`",
+            )),
             (Err(NotProven::KeyUnknown), Refreshed::Unavailable) => Err(Refusal::new(
                 Reason::DependencyUnavailable,
                 "the token names a key that is not known, and the issuer's keys cannot be fetched",
@@ -279,10 +304,12 @@ impl<'a> Parts<'a> {
         if text.len() > MAX_TOKEN_BYTES {
             return Err(malformed("the token is longer than 16 KiB"));
         }
-        let (signed, signature) =
-            text.rsplit_once('.').ok_or_else(|| malformed("the token has fewer than three parts"))?;
-        let (header, payload) =
-            signed.split_once('.').ok_or_else(|| malformed("the token has fewer than three parts"))?;
+        let (signed, signature) = text
+            .rsplit_once('.')
+            .ok_or_else(|| malformed("the token has fewer than three parts"))?;
+        let (header, payload) = signed
+            .split_once('.')
+            .ok_or_else(|| malformed("the token has fewer than three parts"))?;
         let header = URL_SAFE_NO_PAD
             .decode(header)
             .ok()
@@ -293,14 +320,23 @@ impl<'a> Parts<'a> {
         };
         let algorithm = judge_header(&header, algorithms)?;
         if signature.is_empty() {
-            return Err(Refusal::new(Reason::TokenSignatureInvalid, "the token is not signed"));
+            return Err(Refusal::new(
+                Reason::TokenSignatureInvalid,
+                "the token is not signed",
+            ));
         }
         let key_id = match header.get("kid") {
             None => None,
             Some(Value::String(kid)) => Some(kid.clone()),
             Some(_) => return Err(malformed("`kid` is not a string")),
         };
-        Ok(Self { signed, payload, signature, algorithm, key_id })
+        Ok(Self {
+            signed,
+            payload,
+            signature,
+            algorithm,
+            key_id,
+        })
     }
 
     /// Checks the signature with the key that the token names, or with each that fits if it names none.
@@ -355,7 +391,10 @@ fn judge_header(
     algorithms: &[Algorithm],
 ) -> Result<Algorithm, Refusal> {
     for (member, why) in [
-        ("crit", "the token's header has `crit`, and no extension is supported"),
+        (
+            "crit",
+            "the token's header has `crit`, and no extension is supported",
+        ),
         ("b64", "the token's header has `b64` (RFC 7797)"),
         ("zip", "the token's header has `zip`"),
         ("jwk", "the token brings its own key (`jwk`)"),
@@ -371,23 +410,34 @@ fn judge_header(
         None => {}
         Some(Value::String(media)) if is_access_token_type(media) => {}
         Some(_) => {
-            return Err(Refusal::new(Reason::TokenTypeRefused, "`typ` is neither JWT nor at+jwt"));
+            return Err(Refusal::new(
+                Reason::TokenTypeRefused,
+                "`typ` is neither JWT nor at+jwt",
+            ));
         }
     }
     let named = match header.get("alg") {
         Some(Value::String(name)) => algorithm_named(name),
         _ => None,
     };
-    named.filter(|algorithm| algorithms.contains(algorithm)).ok_or_else(|| {
-        Refusal::new(Reason::TokenAlgorithmRefused, "`alg` is not among the configured algorithms")
-    })
+    named
+        .filter(|algorithm| algorithms.contains(algorithm))
+        .ok_or_else(|| {
+            Refusal::new(
+                Reason::TokenAlgorithmRefused,
+                "`alg` is not among the configured algorithms",
+            )
+        })
 }
 
 /// `JWT` (RFC 7519 section 5.1) or `at+jwt` (RFC 9068 section 2.1), with or without `application/`:
 /// tokens made for something else (logout, DPoP proofs, events) say so here and are refused.
 fn is_access_token_type(media: &str) -> bool {
     let lower = media.to_ascii_lowercase();
-    matches!(lower.strip_prefix("application/").unwrap_or(&lower), "jwt" | "at+jwt")
+    matches!(
+        lower.strip_prefix("application/").unwrap_or(&lower),
+        "jwt" | "at+jwt"
+    )
 }
 
 #[cfg(test)]

@@ -50,7 +50,10 @@ impl KeyType {
             Self::P384 => matches!(algorithm, Algorithm::ES384),
             Self::Ed25519 => matches!(algorithm, Algorithm::EdDSA),
             Self::Octets => {
-                matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
+                matches!(
+                    algorithm,
+                    Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512
+                )
             }
         }
     }
@@ -69,7 +72,10 @@ impl VerificationKey {
     /// Whether this key may verify a signature of `algorithm`.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
         self.key_type.fits(algorithm)
-            && self.algorithm.as_deref().is_none_or(|only| only == algorithm_name(algorithm))
+            && self
+                .algorithm
+                .as_deref()
+                .is_none_or(|only| only == algorithm_name(algorithm))
     }
 
     /// The key itself.
@@ -105,7 +111,11 @@ pub enum BadKeySet {
 }
 
 fn listed(ignored: &[String]) -> String {
-    if ignored.is_empty() { String::new() } else { format!(" ({})", ignored.join("; ")) }
+    if ignored.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", ignored.join("; "))
+    }
 }
 
 impl KeySet {
@@ -115,8 +125,12 @@ impl KeySet {
     /// # Errors
     /// [`BadKeySet`] if the document is no key set, or none of its keys can be used.
     pub fn parse(document: &[u8]) -> Result<Self, BadKeySet> {
-        let value = crate::authn::json::parse(document).map_err(|e| BadKeySet::Json(e.to_string()))?;
-        let jwks = value.get("keys").and_then(Value::as_array).ok_or(BadKeySet::Shape)?;
+        let value =
+            crate::authn::json::parse(document).map_err(|e| BadKeySet::Json(e.to_string()))?;
+        let jwks = value
+            .get("keys")
+            .and_then(Value::as_array)
+            .ok_or(BadKeySet::Shape)?;
         if jwks.len() > MAX_KEYS {
             return Err(BadKeySet::TooMany);
         }
@@ -126,7 +140,8 @@ impl KeySet {
                 Ok(key) => keys.push(key),
                 Err(why) => {
                     let name = jwk.get("kid").and_then(Value::as_str);
-                    let name = name.map_or_else(|| format!("key {position}"), |kid| format!("key `{kid}`"));
+                    let name = name
+                        .map_or_else(|| format!("key {position}"), |kid| format!("key `{kid}`"));
                     ignored.push(format!("{name}: {why}"));
                 }
             }
@@ -140,7 +155,13 @@ impl KeySet {
                 by_id.entry(id.clone()).or_default().push(index);
             }
         }
-        Ok(Self { generation: 0, content: Digest::of(document), keys, by_id, ignored })
+        Ok(Self {
+            generation: 0,
+            content: Digest::of(document),
+            keys,
+            by_id,
+            ignored,
+        })
     }
 
     /// Counts up with every change of the set's content; part of every cache key.
@@ -230,12 +251,19 @@ fn read_key(jwk: &Value) -> Result<VerificationKey, &'static str> {
         _ => return Err("type or curve is not supported (`kty`, `crv`)"),
     };
     let algorithm = text("alg")?.map(Into::into);
-    Ok(VerificationKey { id: text("kid")?.map(Into::into), key_type, algorithm, key })
+    Ok(VerificationKey {
+        id: text("kid")?.map(Into::into),
+        key_type,
+        algorithm,
+        key,
+    })
 }
 
 fn bytes(member: Option<&str>) -> Result<Vec<u8>, &'static str> {
     let text = member.ok_or("a member of the key is missing")?;
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| "a member of the key is not base64url")
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| "a member of the key is not base64url")
 }
 
 fn rsa(n: Option<&str>, e: Option<&str>) -> Result<DecodingKey, &'static str> {
@@ -254,7 +282,11 @@ fn rsa(n: Option<&str>, e: Option<&str>) -> Result<DecodingKey, &'static str> {
     Ok(DecodingKey::from_rsa_raw_components(&n, &e))
 }
 
-fn curve_point(x: Option<&str>, y: Option<&str>, width: usize) -> Result<DecodingKey, &'static str> {
+fn curve_point(
+    x: Option<&str>,
+    y: Option<&str>,
+    width: usize,
+) -> Result<DecodingKey, &'static str> {
     let (x, y) = (bytes(x)?, bytes(y)?);
     if x.len() != width || y.len() != width {
         return Err("the coordinates do not have the length of the curve");
@@ -341,7 +373,9 @@ impl KeySetCell {
     /// Publishes a set. One whose content is what is there already changes nothing, so that caches
     /// keyed by its generation live on; returns whether it changed anything.
     pub fn publish(&self, mut set: KeySet) -> bool {
-        let changed = self.current().is_none_or(|current| current.content != set.content);
+        let changed = self
+            .current()
+            .is_none_or(|current| current.content != set.content);
         if changed {
             set.generation = self.published.fetch_add(1, Ordering::SeqCst) + 1;
             self.current.store(Some(Arc::new(set)));
@@ -364,7 +398,8 @@ impl KeySetCell {
     /// Says that a fetch begins.
     pub fn fetching(&self, clock: &dyn Clock) {
         self.fetching.store(true, Ordering::SeqCst);
-        self.forced_after.store(after_interval(clock), Ordering::SeqCst);
+        self.forced_after
+            .store(after_interval(clock), Ordering::SeqCst);
     }
 
     /// Waits until a request wants a newer set than there is.
@@ -401,7 +436,11 @@ impl KeySetCell {
     }
 
     fn outcome(&self) -> Refreshed {
-        if self.last_failed.load(Ordering::SeqCst) { Refreshed::Unavailable } else { Refreshed::Newest }
+        if self.last_failed.load(Ordering::SeqCst) {
+            Refreshed::Unavailable
+        } else {
+            Refreshed::Newest
+        }
     }
 }
 

@@ -31,17 +31,30 @@ impl Principal {
     /// From an API key that was found.
     pub(in crate::authn) fn of_key(authenticator: Arc<str>, key: Arc<KeyRecord>) -> Self {
         let consumer = Some(Arc::clone(&key.consumer));
-        Self { authenticator, proof: Proof::Key(key), consumer, cut: None }
+        Self {
+            authenticator,
+            proof: Proof::Key(key),
+            consumer,
+            cut: None,
+        }
     }
 
     /// From a token that was verified.
     pub(in crate::authn) fn of_token(authenticator: Arc<str>, token: Arc<VerifiedToken>) -> Self {
-        Self { authenticator, proof: Proof::Token(token), consumer: None, cut: None }
+        Self {
+            authenticator,
+            proof: Proof::Token(token),
+            consumer: None,
+            cut: None,
+        }
     }
 
     /// Names the consumer that a token belongs to; its ceiling cuts the token's scopes.
     pub(in crate::authn) fn belongs_to(&mut self, consumer: Arc<Consumer>) {
-        self.cut = consumer.ceiling.as_ref().map(|ceiling| Arc::new(self.scopes().cut_to(ceiling)));
+        self.cut = consumer
+            .ceiling
+            .as_ref()
+            .map(|ceiling| Arc::new(self.scopes().cut_to(ceiling)));
         self.consumer = Some(consumer);
     }
 
@@ -93,7 +106,9 @@ impl Principal {
 
     /// `principal.environment`: its consumer's.
     pub fn environment(&self) -> Option<&str> {
-        self.consumer.as_deref().map(|consumer| consumer.environment.as_ref())
+        self.consumer
+            .as_deref()
+            .map(|consumer| consumer.environment.as_ref())
     }
 
     /// `principal.expires_at`.

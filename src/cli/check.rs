@@ -49,12 +49,20 @@ pub(super) fn run(arguments: &CheckArgs) -> u8 {
                     count(table.policies.len(), "policy", "policies"),
                     count(table.route_count, "route", "routes"),
                     count(table.consumer_count, "consumer", "consumers"),
-                    count(table.authenticators.len(), "authenticator", "authenticators"),
+                    count(
+                        table.authenticators.len(),
+                        "authenticator",
+                        "authenticators"
+                    ),
                 ));
             }
         }
     }
-    if snapshot.is_some() { OK } else { CONFIGURATION }
+    if snapshot.is_some() {
+        OK
+    } else {
+        CONFIGURATION
+    }
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

@@ -45,8 +45,14 @@ pub(super) struct NewArgs {
 
 pub(super) fn run(command: &KeysCommand) -> u8 {
     let KeysCommand::New(arguments) = command;
-    let minted = check(arguments)
-        .and_then(|()| mint(&arguments.prefix, &arguments.environment, arguments.id.as_deref()).map_err(|e| e.to_string()));
+    let minted = check(arguments).and_then(|()| {
+        mint(
+            &arguments.prefix,
+            &arguments.environment,
+            arguments.id.as_deref(),
+        )
+        .map_err(|e| e.to_string())
+    });
     match minted {
         Ok(key) => {
             print(arguments, &key);
@@ -63,16 +69,24 @@ pub(super) fn run(command: &KeysCommand) -> u8 {
 fn check(arguments: &NewArgs) -> Result<(), String> {
     let name = |text: &str| {
         !text.is_empty()
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
     };
     if !name(&arguments.consumer) || !name(&arguments.authenticator) {
         return Err("names are letters, digits, `-`, `_` and `.`".to_owned());
     }
-    ScopeSet::granted(arguments.scopes.iter().map(String::as_str))
-        .map_err(|bad| format!("`{bad}` is no scope; write them as in --scopes orders:read,orders:write"))?;
-    let plain = |text: &String| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-:+.".contains(&b));
+    ScopeSet::granted(arguments.scopes.iter().map(String::as_str)).map_err(|bad| {
+        format!("`{bad}` is no scope; write them as in --scopes orders:read,orders:write")
+    })?;
+    let plain = |text: &String| {
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-:+.".contains(&b))
+    };
     match &arguments.expires {
-        Some(time) if !plain(time) => Err(format!("`{time}` is no time; write it as in 2027-01-31")),
+        Some(time) if !plain(time) => {
+            Err(format!("`{time}` is no time; write it as in 2027-01-31"))
+        }
         _ => Ok(()),
     }
 }
@@ -82,7 +96,9 @@ fn print(arguments: &NewArgs, key: &NewKey) {
     let hash = format!("sha256:{}", key.digest.to_hex());
     let yaml = yaml(arguments, key, &hash);
     match arguments.output {
-        Format::Json => Output::json(&json!({"key": plain, "id": key.id, "hash": hash, "yaml": yaml})),
+        Format::Json => {
+            Output::json(&json!({"key": plain, "id": key.id, "hash": hash, "yaml": yaml}))
+        }
         Format::Text => {
             Output::note("The key. It is shown this once; hand it over on a safe way:\n");
             Output::line(&plain);
@@ -95,7 +111,11 @@ fn print(arguments: &NewArgs, key: &NewKey) {
 fn yaml(arguments: &NewArgs, key: &NewKey, hash: &str) -> String {
     let mut entry = format!("- {{id: \"{}\", hash: \"{hash}\"", key.id);
     if !arguments.scopes.is_empty() {
-        let quoted: Vec<String> = arguments.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
+        let quoted: Vec<String> = arguments
+            .scopes
+            .iter()
+            .map(|scope| format!("\"{scope}\""))
+            .collect();
         entry.push_str(&format!(", scopes: [{}]", quoted.join(", ")));
     }
     if let Some(expires) = &arguments.expires {

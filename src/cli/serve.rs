@@ -26,15 +26,30 @@ pub(super) struct ServeArgs {
     settings: Option<PathBuf>,
 
     /// The policy directory
-    #[arg(long, value_name = "DIR", env = "PORTCULLIS_POLICIES", default_value = "/etc/portcullis/policies")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "PORTCULLIS_POLICIES",
+        default_value = "/etc/portcullis/policies"
+    )]
     policies: PathBuf,
 
     /// Where to listen for checks over TCP, or `none`
-    #[arg(long, value_name = "ADDR", env = "PORTCULLIS_LISTEN_TCP", default_value = "127.0.0.1:9001")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "PORTCULLIS_LISTEN_TCP",
+        default_value = "127.0.0.1:9001"
+    )]
     listen_tcp: MaybeAddr,
 
     /// The Unix domain socket to listen on for checks, or `none`. A stale one is replaced
-    #[arg(long, value_name = "PATH", env = "PORTCULLIS_LISTEN_UNIX", default_value = "none")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "PORTCULLIS_LISTEN_UNIX",
+        default_value = "none"
+    )]
     listen_unix: String,
 
     /// The socket's permissions, in octal: who may connect is who may write
@@ -42,7 +57,12 @@ pub(super) struct ServeArgs {
     unix_mode: u32,
 
     /// Where to serve /metrics, /livez and /readyz, or `none`
-    #[arg(long, value_name = "ADDR", env = "PORTCULLIS_ADMIN_LISTEN", default_value = "127.0.0.1:9002")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "PORTCULLIS_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9002"
+    )]
     admin_listen: MaybeAddr,
 
     /// Threads that judge requests [default: one per processor, at most 4]
@@ -87,7 +107,12 @@ pub(super) struct ServeArgs {
     log_format: Option<Format>,
 
     /// What is logged: error, warn, info, debug, trace, or `target=level` pairs
-    #[arg(long, value_name = "FILTER", env = "PORTCULLIS_LOG_LEVEL", default_value = "info")]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "PORTCULLIS_LOG_LEVEL",
+        default_value = "info"
+    )]
     log_level: String,
 
     /// Send metrics and traces to this OTLP endpoint (gRPC), as in http://127.0.0.1:4317
@@ -126,7 +151,9 @@ impl std::str::FromStr for MaybeAddr {
         if text == "none" {
             return Ok(Self(None));
         }
-        let address = text.parse().map_err(|_| "write an IP address and a port, as in 127.0.0.1:9001, or `none`".to_owned())?;
+        let address = text.parse().map_err(|_| {
+            "write an IP address and a port, as in 127.0.0.1:9001, or `none`".to_owned()
+        })?;
         Ok(Self(Some(address)))
     }
 }
@@ -139,7 +166,8 @@ fn octal(text: &str) -> Result<u32, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "write a number and a unit, as in 150ms, 5s or 2m".to_owned())
+    humantime::parse_duration(text)
+        .map_err(|_| "write a number and a unit, as in 150ms, 5s or 2m".to_owned())
 }
 
 fn positive(text: &str) -> Result<usize, String> {

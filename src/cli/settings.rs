@@ -19,13 +19,19 @@ const FILE_VARIABLE: &str = "PORTCULLIS_SETTINGS";
 /// # Errors
 /// The text of everything that is wrong with the file.
 pub(super) fn with_file(arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
-    let Some(("serve", path)) = subcommand(&arguments).zip(file(&arguments)) else { return Ok(arguments) };
+    let Some(("serve", path)) = subcommand(&arguments).zip(file(&arguments)) else {
+        return Ok(arguments);
+    };
     let flags = read(&path, |variable| environment(variable).is_some())?;
     // Tried alone first, so that the file's own mistakes are told as such.
     let program = [OsString::from("portcullis"), OsString::from("serve")];
     let alone = program.into_iter().chain(flags.iter().map(OsString::from));
     if let Err(error) = Cli::command().try_get_matches_from(alone) {
-        return Err(format!("in the settings file {}: {}", path.display(), error.render()));
+        return Err(format!(
+            "in the settings file {}: {}",
+            path.display(),
+            error.render()
+        ));
     }
     let mut with = arguments;
     with.splice(2..2, flags.into_iter().map(OsString::from));
@@ -36,7 +42,10 @@ fn subcommand(arguments: &[OsString]) -> Option<&str> {
     arguments.get(1).and_then(|argument| argument.to_str())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line is where the environment is read"
+)]
 fn environment(variable: &str) -> Option<OsString> {
     std::env::var_os(variable)
 }
@@ -48,7 +57,10 @@ fn file(arguments: &[OsString]) -> Option<PathBuf> {
         if text == FILE_FLAG {
             return rest.next().map(PathBuf::from);
         }
-        if let Some(path) = text.strip_prefix(FILE_FLAG).and_then(|text| text.strip_prefix('=')) {
+        if let Some(path) = text
+            .strip_prefix(FILE_FLAG)
+            .and_then(|text| text.strip_prefix('='))
+        {
             return Some(PathBuf::from(path));
         }
     }
@@ -57,7 +69,8 @@ fn file(arguments: &[OsString]) -> Option<PathBuf> {
 
 fn read(path: &PathBuf, overridden: impl Fn(&str) -> bool) -> Result<Vec<String>, String> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| format!("cannot read the settings file {name}: {error}"))?;
+    let bytes = std::fs::read(path)
+        .map_err(|error| format!("cannot read the settings file {name}: {error}"))?;
     let file = yaml::decode_utf8(&name, &bytes).map_err(|diagnostic| diagnostic.render())?;
     let mut out = Diagnostics::default();
     let node = match yaml::parse(&file, &Limits::default()) {
@@ -78,14 +91,20 @@ fn read(path: &PathBuf, overridden: impl Fn(&str) -> bool) -> Result<Vec<String>
         .map(|flag| flag.replace('-', "_"))
         .collect();
     let empty = matches!(node.value, Value::Null);
-    for entry in (!empty).then(|| yaml::mapping(&node, "the settings file", &mut out)).flatten().unwrap_or_default() {
+    for entry in (!empty)
+        .then(|| yaml::mapping(&node, "the settings file", &mut out))
+        .flatten()
+        .unwrap_or_default()
+    {
         if !known.contains(&entry.key) {
             let message = format!("`{}` is not a setting", entry.key);
             let error = Diagnostic::error("unknown-key", &entry.key_place, message);
-            out.push(match nearest(&entry.key, known.iter().map(String::as_str)) {
-                Some(near) => error.with_help(format!("did you mean `{near}`?")),
-                None => error.with_help(format!("the settings are {}", known.join(", "))),
-            });
+            out.push(
+                match nearest(&entry.key, known.iter().map(String::as_str)) {
+                    Some(near) => error.with_help(format!("did you mean `{near}`?")),
+                    None => error.with_help(format!("the settings are {}", known.join(", "))),
+                },
+            );
             continue;
         }
         let Value::Scalar(scalar) = &entry.value.value else {
@@ -98,5 +117,9 @@ fn read(path: &PathBuf, overridden: impl Fn(&str) -> bool) -> Result<Vec<String>
             flags.push(format!("--{}={}", entry.key.replace('_', "-"), scalar.text));
         }
     }
-    if out.has_errors() { Err(out.render()) } else { Ok(flags) }
+    if out.has_errors() {
+        Err(out.render())
+    } else {
+        Ok(flags)
+    }
 }

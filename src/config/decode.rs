@@ -12,8 +12,16 @@ use crate::policy::source::{Located, Named, PolicySet};
 
 /// The sections that a file may hold.
 const SECTIONS: [&str; 10] = [
-    "version", "authenticators", "consumers", "defaults", "policies", "tenants", "roles", "plans",
-    "revocations", "tests",
+    "version",
+    "authenticators",
+    "consumers",
+    "defaults",
+    "policies",
+    "tenants",
+    "roles",
+    "plans",
+    "revocations",
+    "tests",
 ];
 
 /// The version of the policy language.
@@ -24,20 +32,32 @@ pub fn file(node: &Node, directory: &Path, set: &mut PolicySet, out: &mut Diagno
     if matches!(node.value, yaml::Value::Null) {
         return;
     }
-    let Some(fields) = Fields::new(node, "a policy file", &SECTIONS, out) else { return };
-    if let Some(version) = fields.get("version").and_then(|node| yaml::text(node, "`version`", out).map(|t| (t, node)))
+    let Some(fields) = Fields::new(node, "a policy file", &SECTIONS, out) else {
+        return;
+    };
+    if let Some(version) = fields
+        .get("version")
+        .and_then(|node| yaml::text(node, "`version`", out).map(|t| (t, node)))
         && version.0 != VERSION
     {
         out.push(
             Diagnostic::error(
                 "unknown-version",
                 &version.1.place,
-                format!("`{}` is not a version of the policy language that this program knows", version.0),
+                format!(
+                    "`{}` is not a version of the policy language that this program knows",
+                    version.0
+                ),
             )
             .with_help(format!("write `version: {VERSION}`, or leave the key out")),
         );
     }
-    not_yet(&fields, &["tenants", "roles", "plans", "revocations", "tests"], "a policy file", out);
+    not_yet(
+        &fields,
+        &["tenants", "roles", "plans", "revocations", "tests"],
+        "a policy file",
+        out,
+    );
     if let Some(node) = fields.get("authenticators") {
         authenticators::section(node, directory, &mut set.authenticators, out);
     }
@@ -72,13 +92,21 @@ fn not_yet(fields: &Fields<'_>, keys: &[&str], what: &str, out: &mut Diagnostics
 /// Text with its place.
 fn located(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Located<String>> {
     let value = yaml::text(node, what, out)?.to_owned();
-    Some(Located { value, place: node.place.clone() })
+    Some(Located {
+        value,
+        place: node.place.clone(),
+    })
 }
 
 /// A list of texts, or one text that stands for a list of one.
 fn texts(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Vec<Located<String>>> {
     let items = yaml::one_or_many(node, what, yaml::EmptyList::Refused, out)?;
-    Some(items.into_iter().filter_map(|item| located(item, what, out)).collect())
+    Some(
+        items
+            .into_iter()
+            .filter_map(|item| located(item, what, out))
+            .collect(),
+    )
 }
 
 /// The definitions of a section, each with its name.
@@ -88,11 +116,16 @@ fn named<T>(
     out: &mut Diagnostics,
     mut read: impl FnMut(&Node, &mut Diagnostics) -> T,
 ) -> Vec<Named<T>> {
-    let Some(entries) = yaml::mapping(node, what, out) else { return Vec::new() };
+    let Some(entries) = yaml::mapping(node, what, out) else {
+        return Vec::new();
+    };
     entries
         .iter()
         .map(|entry| Named {
-            name: Located { value: entry.key.clone(), place: entry.key_place.clone() },
+            name: Located {
+                value: entry.key.clone(),
+                place: entry.key_place.clone(),
+            },
             value: read(&entry.value, out),
         })
         .collect()

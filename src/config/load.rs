@@ -43,7 +43,10 @@ fn policy_files(directory: &Path, out: &mut Diagnostics) -> Vec<PathBuf> {
     let unreadable = |error: &std::io::Error| {
         Diagnostic::global_error(
             "unreadable-directory",
-            format!("cannot read the policy directory {}: {error}", directory.display()),
+            format!(
+                "cannot read the policy directory {}: {error}",
+                directory.display()
+            ),
         )
         .with_help("check the path (`--policies`) and that this user may read it")
     };
@@ -80,7 +83,10 @@ fn policy_files(directory: &Path, out: &mut Diagnostics) -> Vec<PathBuf> {
             files.push(path);
         }
         if files.len() > MAX_FILES {
-            let message = format!("{} holds more than 10,000 policy files", directory.display());
+            let message = format!(
+                "{} holds more than 10,000 policy files",
+                directory.display()
+            );
             out.push(Diagnostic::global_error("too-many-files", message));
             break;
         }
@@ -89,10 +95,14 @@ fn policy_files(directory: &Path, out: &mut Diagnostics) -> Vec<PathBuf> {
     files
 }
 
-fn read(path: &Path, out: &mut Diagnostics) -> Option<std::sync::Arc<crate::diagnostic::SourceFile>> {
+fn read(
+    path: &Path,
+    out: &mut Diagnostics,
+) -> Option<std::sync::Arc<crate::diagnostic::SourceFile>> {
     let name = path.display().to_string();
     let unreadable = |error: std::io::Error| {
-        Diagnostic::global_error("unreadable-file", format!("cannot read this file: {error}")).in_file(name.clone())
+        Diagnostic::global_error("unreadable-file", format!("cannot read this file: {error}"))
+            .in_file(name.clone())
     };
     let limit = yaml::Limits::default().max_bytes;
     let bytes = match fs::metadata(path).and_then(|metadata| {
@@ -101,7 +111,9 @@ fn read(path: &Path, out: &mut Diagnostics) -> Option<std::sync::Arc<crate::diag
             return Err(std::io::Error::other("it is no regular file"));
         }
         if metadata.len() > limit as u64 {
-            return Err(std::io::Error::other(format!("it is larger than {limit} bytes")));
+            return Err(std::io::Error::other(format!(
+                "it is larger than {limit} bytes"
+            )));
         }
         fs::read(path)
     }) {

@@ -125,7 +125,10 @@ pub fn check(buffer: impl Buf) -> Result<RawCheck, Undecodable> {
     let message =
         CheckRequest::decode(buffer).map_err(|error| Undecodable::Message(error.to_string()))?;
     let attributes = message.attributes.ok_or(Undecodable::NoRequest)?;
-    let http = attributes.request.and_then(|request| request.http).ok_or(Undecodable::NoRequest)?;
+    let http = attributes
+        .request
+        .and_then(|request| request.http)
+        .ok_or(Undecodable::NoRequest)?;
     let pairs = |entries: Vec<Entry>| entries.into_iter().map(|e| (e.key, e.value)).collect();
     let headers: Vec<(Bytes, Bytes)> = match http.header_map {
         None => pairs(http.headers),
@@ -143,7 +146,11 @@ pub fn check(buffer: impl Buf) -> Result<RawCheck, Undecodable> {
         headers: Headers::new(headers),
         query: http.query,
         fragment: http.fragment,
-        body: if http.raw_body.is_empty() { http.body } else { http.raw_body },
+        body: if http.raw_body.is_empty() {
+            http.body
+        } else {
+            http.raw_body
+        },
         source: RawPeer {
             address: address.map(|address| address.address).unwrap_or_default(),
             principal: source.principal,
@@ -154,7 +161,11 @@ pub fn check(buffer: impl Buf) -> Result<RawCheck, Undecodable> {
 
 /// A header line of `header_map`: Envoy fills `raw_value`, others may fill `value`.
 fn line(header: HeaderValue) -> (Bytes, Bytes) {
-    let value = if header.raw_value.is_empty() { header.value } else { header.raw_value };
+    let value = if header.raw_value.is_empty() {
+        header.value
+    } else {
+        header.raw_value
+    };
     (header.key, value)
 }
 

@@ -76,7 +76,9 @@ fn metadata(out: &mut Vec<u8>, told: &Told<'_>) {
         text_field(out, "policy", &route.policy);
         text_field(out, "route", &route.path);
     }
-    let Some(principal) = told.principal else { return };
+    let Some(principal) = told.principal else {
+        return;
+    };
     text_field(out, "principal", principal.id());
     text_field(out, "subject", principal.subject());
     text_field(out, "authenticator", principal.authenticator());

@@ -68,7 +68,10 @@ pub struct InFlight {
 impl InFlight {
     /// At most `most` at once; there is no queue.
     pub const fn new(most: usize) -> Self {
-        Self { now: AtomicUsize::new(0), most }
+        Self {
+            now: AtomicUsize::new(0),
+            most,
+        }
     }
 
     /// How many there are.
@@ -121,10 +124,18 @@ impl<E> Clone for Authorization<E> {
 impl<E: Engine> Authorization<E> {
     /// A service that judges with `engine`.
     pub const fn new(engine: Arc<E>, in_flight: Arc<InFlight>, bounds: Bounds) -> Self {
-        Self { engine, in_flight, bounds }
+        Self {
+            engine,
+            in_flight,
+            bounds,
+        }
     }
 
-    fn refuse(&self, reason: Reason, detail: impl Into<std::borrow::Cow<'static, str>>) -> Response<Body> {
+    fn refuse(
+        &self,
+        reason: Reason,
+        detail: impl Into<std::borrow::Cow<'static, str>>,
+    ) -> Response<Body> {
         answer(&self.engine.refuse(&Refusal::new(reason, detail)))
     }
 
@@ -136,7 +147,11 @@ impl<E: Engine> Authorization<E> {
         let budget = budget(request.headers(), self.bounds.check_timeout);
         let trace = request.headers().get("traceparent");
         let trace = trace.and_then(|value| TraceContext::parse(value.as_bytes()));
-        let unary = Unary { engine: Arc::clone(&self.engine), budget, trace };
+        let unary = Unary {
+            engine: Arc::clone(&self.engine),
+            budget,
+            trace,
+        };
         let mut grpc = Grpc::new(CheckCodec)
             .max_decoding_message_size(self.bounds.max_check_bytes)
             .max_encoding_message_size(usize::MAX);
@@ -147,15 +162,30 @@ impl<E: Engine> Authorization<E> {
                 // A response that holds a message has its status in the trailers.
                 None => response,
                 Some(_) => {
-                    let why = response.headers().get("grpc-message").and_then(|why| why.to_str().ok());
+                    let why = response
+                        .headers()
+                        .get("grpc-message")
+                        .and_then(|why| why.to_str().ok());
                     let why = why.unwrap_or("no reason given").to_owned();
-                    self.refuse(Reason::RequestMalformed, format!("the check could not be read: {why}"))
+                    self.refuse(
+                        Reason::RequestMalformed,
+                        format!("the check could not be read: {why}"),
+                    )
                 }
             },
-            Ok(Err(_)) => self.refuse(Reason::DeadlineExceeded, "the check's message did not arrive in time"),
+            Ok(Err(_)) => self.refuse(
+                Reason::DeadlineExceeded,
+                "the check's message did not arrive in time",
+            ),
             Err(panic) => {
-                tracing::error!(panic = panic_text(panic.as_ref()), "a check panicked; it was denied");
-                self.refuse(Reason::InternalFault, "the check panicked; the log says where")
+                tracing::error!(
+                    panic = panic_text(panic.as_ref()),
+                    "a check panicked; it was denied"
+                );
+                self.refuse(
+                    Reason::InternalFault,
+                    "the check panicked; the log says where",
+                )
             }
         }
     }
@@ -201,9 +231,10 @@ impl<E: Engine> UnaryService<Decoded> for Unary<E> {
         Box::pin(async move {
             let verdict = match request.into_inner() {
                 Ok(raw) => engine.check(raw, budget, trace).await,
-                Err(undecodable) => {
-                    engine.refuse(&Refusal::new(Reason::RequestMalformed, undecodable.to_string()))
-                }
+                Err(undecodable) => engine.refuse(&Refusal::new(
+                    Reason::RequestMalformed,
+                    undecodable.to_string(),
+                )),
             };
             Ok(tonic::Response::new(encode::response(&verdict)))
         })
@@ -213,7 +244,9 @@ impl<E: Engine> UnaryService<Decoded> for Unary<E> {
 /// How long this check may take: the nearer of Envoy's own deadline and the setting, less what the way
 /// back needs.
 fn budget(headers: &HeaderMap, check_timeout: Duration) -> Duration {
-    let timeout = headers.get("grpc-timeout").and_then(|value| grpc_timeout(value.as_bytes()));
+    let timeout = headers
+        .get("grpc-timeout")
+        .and_then(|value| grpc_timeout(value.as_bytes()));
     let whole = timeout.map_or(check_timeout, |timeout| timeout.min(check_timeout));
     whole.saturating_sub(MARGIN).max(whole / 2)
 }
@@ -224,7 +257,9 @@ fn grpc_timeout(value: &[u8]) -> Option<Duration> {
     if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let amount = digits.iter().fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    let amount = digits
+        .iter()
+        .fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
     Some(match unit {
         b'H' => Duration::from_secs(amount * 3600),
         b'M' => Duration::from_secs(amount * 60),
@@ -251,10 +286,14 @@ fn answer(verdict: &Verdict) -> Response<Body> {
     frame.put_u8(0);
     frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
     frame.put_slice(&message);
-    let mut response = Response::new(Body::new(OneMessage { data: Some(frame.freeze()), ended: false }));
-    response
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    let mut response = Response::new(Body::new(OneMessage {
+        data: Some(frame.freeze()),
+        ended: false,
+    }));
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/grpc"),
+    );
     response
 }
 

@@ -35,7 +35,11 @@ impl Managed {
     pub fn owns(&self, name: &[u8]) -> bool {
         let by_prefix = !self.prefix.is_empty()
             && name.len() >= self.prefix.len()
-            && self.prefix.iter().zip(name).all(|(&ours, &theirs)| ours == fold(theirs));
+            && self
+                .prefix
+                .iter()
+                .zip(name)
+                .all(|(&ours, &theirs)| ours == fold(theirs));
         by_prefix || (!self.folded.is_empty() && self.folded.contains(folded(name).as_ref()))
     }
 
@@ -76,7 +80,10 @@ impl Managed {
         headers: &'a Headers,
         set: impl Fn(&[u8]) -> bool + 'a,
     ) -> impl Iterator<Item = &'a Bytes> + 'a {
-        headers.iter().map(|(name, _)| name).filter(move |name| self.owns(name) && !set(name))
+        headers
+            .iter()
+            .map(|(name, _)| name)
+            .filter(move |name| self.owns(name) && !set(name))
     }
 }
 
@@ -88,14 +95,28 @@ fn folded(name: &[u8]) -> Box<[u8]> {
 /// and what Envoy or an earlier proxy speaks for are not ours to set.
 pub fn may_inject(name: &str) -> bool {
     const NEVER: [&str; 15] = [
-        "host", "connection", "keep-alive", "proxy-connection", "proxy-authenticate",
-        "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings",
-        "expect", "forwarded", "via", "cookie",
+        "host",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+        "expect",
+        "forwarded",
+        "via",
+        "cookie",
     ];
     let spelled: String = name.bytes().map(|byte| char::from(fold(byte))).collect();
     !name.starts_with(':')
         && !NEVER.contains(&spelled.as_str())
-        && !["content-", "x-envoy-", "x-forwarded-"].iter().any(|p| spelled.starts_with(p))
+        && !["content-", "x-envoy-", "x-forwarded-"]
+            .iter()
+            .any(|p| spelled.starts_with(p))
 }
 
 #[cfg(test)]
@@ -112,13 +133,27 @@ mod tests {
 
     fn headers(names: &[&str]) -> Headers {
         Headers::new(
-            names.iter().map(|n| (Bytes::copy_from_slice(n.as_bytes()), Bytes::from_static(b"1"))).collect(),
+            names
+                .iter()
+                .map(|n| {
+                    (
+                        Bytes::copy_from_slice(n.as_bytes()),
+                        Bytes::from_static(b"1"),
+                    )
+                })
+                .collect(),
         )
     }
 
     #[test]
     fn h5_owns_every_spelling() {
-        for name in ["x-auth-principal", "X_Auth_Principal", "x.auth.principal", "x-auth-anything", "X_TENANT"] {
+        for name in [
+            "x-auth-principal",
+            "X_Auth_Principal",
+            "x.auth.principal",
+            "x-auth-anything",
+            "X_TENANT",
+        ] {
             assert!(managed().owns(name.as_bytes()), "{name}");
         }
         for name in ["x-auth", "x-tenants", "xtenant", "authorization", ""] {
@@ -150,7 +185,15 @@ mod tests {
 
     #[test]
     fn refuses_to_inject_what_belongs_to_others() {
-        for name in ["host", ":path", "content-length", "x-envoy-retry-on", "x_forwarded_for", "te", "via"] {
+        for name in [
+            "host",
+            ":path",
+            "content-length",
+            "x-envoy-retry-on",
+            "x_forwarded_for",
+            "te",
+            "via",
+        ] {
             assert!(!may_inject(name), "{name}");
         }
         for name in ["x-auth-principal", "authorization", "x-tenant"] {

@@ -27,7 +27,10 @@ impl Routed {
         if let Some(name) = table.managed.dropped_by_connection(request.headers()) {
             return Err(Refusal::new(
                 Reason::RequestMalformed,
-                format!("`Connection` names the managed header `{}`", name.escape_default()),
+                format!(
+                    "`Connection` names the managed header `{}`",
+                    name.escape_default()
+                ),
             ));
         }
         let route = Arc::clone(table.routes.choose(&request)?);
@@ -53,11 +56,18 @@ impl Routed {
             None => (None, Stripped::default()),
             Some(authn) => {
                 let environment = Arc::clone(&route.environment);
-                let proven = authn.authenticate(&request, &environment, clock, owner).await?;
+                let proven = authn
+                    .authenticate(&request, &environment, clock, owner)
+                    .await?;
                 (Some(proven.0), proven.1)
             }
         };
-        Ok(Caller { request, route, principal, stripped })
+        Ok(Caller {
+            request,
+            route,
+            principal,
+            stripped,
+        })
     }
 }
 
@@ -82,10 +92,15 @@ impl Caller {
     /// `scope_insufficient`.
     pub fn authorise(self) -> Result<Grant, Refusal> {
         for rule in &self.route.scopes {
-            let satisfied =
-                self.principal.as_ref().is_some_and(|principal| rule.satisfied_by(principal.scopes()));
+            let satisfied = self
+                .principal
+                .as_ref()
+                .is_some_and(|principal| rule.satisfied_by(principal.scopes()));
             if !satisfied {
-                return Err(Refusal::new(Reason::ScopeInsufficient, format!("the route requires {rule}")));
+                return Err(Refusal::new(
+                    Reason::ScopeInsufficient,
+                    format!("the route requires {rule}"),
+                ));
             }
         }
         Ok(Grant { caller: self })
@@ -112,7 +127,17 @@ pub struct Granted {
 impl Grant {
     /// Takes the grant apart.
     pub fn into_parts(self) -> Granted {
-        let Caller { request, route, principal, stripped } = self.caller;
-        Granted { request, route, principal, stripped }
+        let Caller {
+            request,
+            route,
+            principal,
+            stripped,
+        } = self.caller;
+        Granted {
+            request,
+            route,
+            principal,
+            stripped,
+        }
     }
 }

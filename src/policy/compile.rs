@@ -56,7 +56,10 @@ pub fn compile(set: &PolicySet, ports: &Ports, out: &mut Diagnostics) -> Option<
     report_twins(&set.authenticators, "authenticator", out);
     report_twins(&set.consumers, "consumer", out);
     report_twins(&set.policies, "policy", out);
-    for name in names(&set.authenticators).chain(names(&set.consumers)).chain(names(&set.policies)) {
+    for name in names(&set.authenticators)
+        .chain(names(&set.consumers))
+        .chain(names(&set.policies))
+    {
         check_name(name, out);
     }
     let managed = routes::managed(set, out);
@@ -115,8 +118,11 @@ fn unknown_name<'a>(
     name: &Located<String>,
     known: impl Iterator<Item = &'a str> + Clone,
 ) -> Diagnostic {
-    let error =
-        Diagnostic::error(code, &name.place, format!("there is no {what} called `{}`", name.value));
+    let error = Diagnostic::error(
+        code,
+        &name.place,
+        format!("there is no {what} called `{}`", name.value),
+    );
     let nearest = nearest(&name.value, known.clone());
     match nearest {
         Some(near) => error.with_help(format!("did you mean `{near}`?")),

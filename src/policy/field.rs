@@ -66,7 +66,9 @@ pub enum RequestField {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadExpression {
     /// Not a field path.
-    #[error("`{0}` is no field path; this version evaluates field paths such as principal.id and \"literals\" only")]
+    #[error(
+        "`{0}` is no field path; this version evaluates field paths such as principal.id and \"literals\" only"
+    )]
     Syntax(String),
     /// The first name means nothing.
     #[error("there is no `{name}`; expressions start with {known}")]
@@ -121,14 +123,22 @@ impl Expression {
             ("consumer", Some("metadata")) => {
                 return below_object(below, Self::ConsumerMetadata, whole);
             }
-            ("consumer", Some(field)) => return Err(unknown("consumer", field, "name and metadata")),
+            ("consumer", Some(field)) => {
+                return Err(unknown("consumer", field, "name and metadata"));
+            }
             ("request", Some(field)) => Self::Request(request_field(field)?),
             ("route", Some("policy")) => Self::RoutePolicy,
             ("route", Some("path")) => Self::RoutePath,
             ("route", Some(field)) => return Err(unknown("route", field, "policy and path")),
-            ("path", Some(name)) if parameters.contains(&name) => Self::PathParameter(name.to_owned()),
+            ("path", Some(name)) if parameters.contains(&name) => {
+                Self::PathParameter(name.to_owned())
+            }
             ("path", Some(name)) => {
-                return Err(unknown("path", name, "the parameters that the route's path names in braces"));
+                return Err(unknown(
+                    "path",
+                    name,
+                    "the parameters that the route's path names in braces",
+                ));
             }
             ("context", Some(name)) => Self::Context(name.to_owned()),
             (name, _) => {
@@ -138,7 +148,11 @@ impl Expression {
                 });
             }
         };
-        if below.is_empty() { Ok(expression) } else { Err(syntax()) }
+        if below.is_empty() {
+            Ok(expression)
+        } else {
+            Err(syntax())
+        }
     }
 
     /// Whether the expression reads something that only a proven caller has.
@@ -155,11 +169,19 @@ fn below_object(
     make: impl Fn(Vec<String>) -> Expression,
     whole: impl Fn() -> BadExpression,
 ) -> Result<Expression, BadExpression> {
-    if below.is_empty() { Err(whole()) } else { Ok(make(below)) }
+    if below.is_empty() {
+        Err(whole())
+    } else {
+        Ok(make(below))
+    }
 }
 
 fn unknown(root: &'static str, name: &str, known: &'static str) -> BadExpression {
-    BadExpression::Field { root, name: name.to_owned(), known }
+    BadExpression::Field {
+        root,
+        name: name.to_owned(),
+        known,
+    }
 }
 
 fn principal_field(name: &str) -> Result<PrincipalField, BadExpression> {
@@ -205,7 +227,9 @@ fn split(text: &str) -> Option<Vec<String>> {
     let mut names = Vec::new();
     let mut rest = text;
     loop {
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .unwrap_or(rest.len());
         let (name, after) = rest.split_at_checked(end)?;
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
             return None;
@@ -263,10 +287,12 @@ impl Expression {
                 Some(Cow::Borrowed(claims)) => json_text(below(claims, path)),
                 _ => Text::Absent,
             },
-            Self::ConsumerName => consumer(facts).map_or(Text::Absent, |consumer| one(&consumer.name)),
-            Self::ConsumerMetadata(path) => {
-                consumer(facts).map_or(Text::Absent, |consumer| json_text(below(&consumer.metadata, path)))
+            Self::ConsumerName => {
+                consumer(facts).map_or(Text::Absent, |consumer| one(&consumer.name))
             }
+            Self::ConsumerMetadata(path) => consumer(facts).map_or(Text::Absent, |consumer| {
+                json_text(below(&consumer.metadata, path))
+            }),
             Self::Request(field) => field.text(facts.request),
             Self::PathParameter(name) => facts
                 .parameters
@@ -307,9 +333,9 @@ impl PrincipalField {
             Self::Scopes => Text::One(Cow::Owned(principal.scopes().joined())),
             Self::CredentialId => principal.credential_id().map_or(Text::Absent, one),
             Self::Environment => principal.environment().map_or(Text::Absent, one),
-            Self::ExpiresAt => principal
-                .expires_at()
-                .map_or(Text::Absent, |at| Text::One(Cow::Owned(at.seconds().to_string()))),
+            Self::ExpiresAt => principal.expires_at().map_or(Text::Absent, |at| {
+                Text::One(Cow::Owned(at.seconds().to_string()))
+            }),
         }
     }
 }
@@ -370,15 +396,17 @@ mod tests {
             ("", None),
         ] {
             let split = split(text);
-            let split: Option<Vec<&str>> =
-                split.as_ref().map(|names| names.iter().map(String::as_str).collect());
+            let split: Option<Vec<&str>> = split
+                .as_ref()
+                .map(|names| names.iter().map(String::as_str).collect());
             assert_eq!(split, names, "{text}");
         }
     }
 
     #[test]
     fn j10_reads_claims_whose_names_hold_dots_and_spaces() {
-        let parsed = Expression::parse("principal.claims[\"https://example.com/org id\"].name", &[]);
+        let parsed =
+            Expression::parse("principal.claims[\"https://example.com/org id\"].name", &[]);
         let path = vec!["https://example.com/org id".to_owned(), "name".to_owned()];
         assert_eq!(parsed, Ok(Expression::Claim(path)));
     }
@@ -389,17 +417,46 @@ mod tests {
             Expression::parse("principal.id", &[]),
             Ok(Expression::Principal(PrincipalField::Id))
         );
-        assert_eq!(Expression::parse("\"fixed\"", &[]), Ok(Expression::Literal("fixed".into())));
+        assert_eq!(
+            Expression::parse("\"fixed\"", &[]),
+            Ok(Expression::Literal("fixed".into()))
+        );
         assert!(Expression::parse("path.order_id", &["order_id"]).is_ok());
-        for bad in ["principal", "principal.claims", "consumer.metadata", "context"] {
-            assert!(matches!(Expression::parse(bad, &[]), Err(BadExpression::Whole(_))), "{bad}");
+        for bad in [
+            "principal",
+            "principal.claims",
+            "consumer.metadata",
+            "context",
+        ] {
+            assert!(
+                matches!(Expression::parse(bad, &[]), Err(BadExpression::Whole(_))),
+                "{bad}"
+            );
         }
-        for bad in ["principal.nmae", "consumer.id", "request.body", "route.x", "path.order_id"] {
-            assert!(matches!(Expression::parse(bad, &[]), Err(BadExpression::Field { .. })), "{bad}");
+        for bad in [
+            "principal.nmae",
+            "consumer.id",
+            "request.body",
+            "route.x",
+            "path.order_id",
+        ] {
+            assert!(
+                matches!(
+                    Expression::parse(bad, &[]),
+                    Err(BadExpression::Field { .. })
+                ),
+                "{bad}"
+            );
         }
-        assert!(matches!(Expression::parse("user.id", &[]), Err(BadExpression::Root { .. })));
+        assert!(matches!(
+            Expression::parse("user.id", &[]),
+            Err(BadExpression::Root { .. })
+        ));
         for bad in ["principal.id + 1", "principal.id.x", "f(x)", ""] {
-            assert!(matches!(Expression::parse(bad, &[]), Err(BadExpression::Syntax(_))), "{bad}");
+            assert!(
+                matches!(Expression::parse(bad, &[]), Err(BadExpression::Syntax(_))),
+                "{bad}"
+            );
         }
     }
 }

@@ -51,7 +51,9 @@ impl InjectPlan {
 
     /// Whether this plan may set a header of this very name.
     pub fn names(&self, name: &[u8]) -> bool {
-        self.headers.iter().any(|header| header.name.as_bytes() == name)
+        self.headers
+            .iter()
+            .any(|header| header.name.as_bytes() == name)
     }
 
     /// The headers to set, and the names of those that have no value and are to be removed.
@@ -65,7 +67,10 @@ impl InjectPlan {
         let mut bytes = 0;
         for header in &self.headers {
             let refused = |why: &str| {
-                Refusal::new(Reason::InjectRefused, format!("the value of `{}` {why}", header.name))
+                Refusal::new(
+                    Reason::InjectRefused,
+                    format!("the value of `{}` {why}", header.name),
+                )
             };
             let value = match header.expression.text(facts) {
                 Text::Absent => String::new(),
@@ -107,7 +112,10 @@ fn encoded(text: &str, element: bool) -> String {
     if text.bytes().all(plain) && !text.starts_with(' ') && !text.ends_with(' ') {
         return text.to_owned();
     }
-    let (first, last) = (text.len() - text.trim_start_matches(' ').len(), text.trim_end_matches(' ').len());
+    let (first, last) = (
+        text.len() - text.trim_start_matches(' ').len(),
+        text.trim_end_matches(' ').len(),
+    );
     let mut out = String::with_capacity(text.len() + 16);
     for (position, byte) in text.bytes().enumerate() {
         let outer_space = byte == b' ' && (position < first || position >= last);

@@ -28,22 +28,27 @@ impl HostPattern {
             return Err("a `*` stands alone or as the whole first label: `*`, `*.example.com`");
         }
         let raw = bytes::Bytes::copy_from_slice(name.as_bytes());
-        let host = crate::request::host::Host::parse(&raw)
-            .map_err(|_| "this is no host name; write it as in `api.example.com` or `*.example.com`")?;
+        let host = crate::request::host::Host::parse(&raw).map_err(
+            |_| "this is no host name; write it as in `api.example.com` or `*.example.com`",
+        )?;
         if host.as_str().len() < name.len() {
             return Err("hosts are matched without port and trailing dot; leave them out");
         }
         let host = host.as_str().into();
-        Ok(if name.len() < text.len() { Self::Below(host) } else { Self::Exact(host) })
+        Ok(if name.len() < text.len() {
+            Self::Below(host)
+        } else {
+            Self::Exact(host)
+        })
     }
 
     /// Whether this pattern covers a canonical host.
     pub fn covers(&self, host: &str) -> bool {
         match self {
             Self::Exact(exact) => **exact == *host,
-            Self::Below(suffix) => {
-                host.strip_suffix(suffix.as_ref()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-            }
+            Self::Below(suffix) => host
+                .strip_suffix(suffix.as_ref())
+                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
             Self::Any => true,
         }
     }
@@ -87,20 +92,33 @@ impl PathPattern {
             },
             None => (rest, false),
         };
-        let mut pattern = Self { segments: Vec::new(), below };
+        let mut pattern = Self {
+            segments: Vec::new(),
+            below,
+        };
         if below && rest.is_empty() {
-            return if text == "/**" { Ok(pattern) } else { Err("a path has no empty segments (`//`)") };
+            return if text == "/**" {
+                Ok(pattern)
+            } else {
+                Err("a path has no empty segments (`//`)")
+            };
         }
         let mut segments = rest.split('/').peekable();
         while let Some(segment) = segments.next() {
             let last = segments.peek().is_none();
-            pattern.segments.push(read_segment(segment, last && !below)?);
+            pattern
+                .segments
+                .push(read_segment(segment, last && !below)?);
         }
         if pattern.segments.len() > crate::request::path::MAX_PATH_SEGMENTS {
             return Err("a path pattern has at most 256 segments");
         }
         let names: Vec<&str> = pattern.parameter_names().collect();
-        if names.iter().enumerate().any(|(i, name)| names.iter().skip(i + 1).any(|other| other == name)) {
+        if names
+            .iter()
+            .enumerate()
+            .any(|(i, name)| names.iter().skip(i + 1).any(|other| other == name))
+        {
             return Err("a parameter is named twice; give each its own name");
         }
         Ok(pattern)
@@ -117,10 +135,17 @@ impl PathPattern {
 
 fn read_segment(segment: &str, may_be_empty: bool) -> Result<Segment, &'static str> {
     if let Some(name) = segment.strip_prefix('{') {
-        let name = name.strip_suffix('}').ok_or("a parameter is a whole segment: `/orders/{order_id}`")?;
+        let name = name
+            .strip_suffix('}')
+            .ok_or("a parameter is a whole segment: `/orders/{order_id}`")?;
         let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.bytes().all(word) {
-            return Err("a parameter's name is letters, digits and underscores, and starts with no digit");
+        if name.is_empty()
+            || name.starts_with(|c: char| c.is_ascii_digit())
+            || !name.bytes().all(word)
+        {
+            return Err(
+                "a parameter's name is letters, digits and underscores, and starts with no digit",
+            );
         }
         return Ok(Segment::Parameter(name.into()));
     }
@@ -128,7 +153,9 @@ fn read_segment(segment: &str, may_be_empty: bool) -> Result<Segment, &'static s
         return Err("a parameter is a whole segment: `/orders/{order_id}`");
     }
     if segment.contains('*') {
-        return Err("`*` has no meaning within a path; use `{name}` for one segment or `/**` at the end");
+        return Err(
+            "`*` has no meaning within a path; use `{name}` for one segment or `/**` at the end",
+        );
     }
     if segment.contains(['?', '#', ';', '\\']) || segment.chars().any(char::is_control) {
         return Err("a path pattern holds no query, fragment, `;`, backslash or control character");
@@ -137,7 +164,9 @@ fn read_segment(segment: &str, may_be_empty: bool) -> Result<Segment, &'static s
         return Err("paths are matched percent-decoded; write the decoded text");
     }
     if matches!(segment, "." | "..") {
-        return Err("no request with a dot segment is let through; a route for one would never match");
+        return Err(
+            "no request with a dot segment is let through; a route for one would never match",
+        );
     }
     if segment.is_empty() && !may_be_empty {
         return Err("a path has no empty segments (`//`)");

@@ -59,11 +59,19 @@ impl Methods {
     fn insert(&mut self, methods: &RouteMethods, route: &Arc<Route>) -> Result<(), Arc<Route>> {
         let taken = match methods {
             RouteMethods::Named(names) => names.iter().find_map(|name| {
-                let named = self.named.iter().find(|(other, _)| other == name).map(|(_, route)| route);
+                let named = self
+                    .named
+                    .iter()
+                    .find(|(other, _)| other == name)
+                    .map(|(_, route)| route);
                 named.or(self.usual.as_ref().filter(|_| is_usual(name)))
             }),
             RouteMethods::Usual => {
-                let named = self.named.iter().find(|(name, _)| is_usual(name)).map(|(_, route)| route);
+                let named = self
+                    .named
+                    .iter()
+                    .find(|(name, _)| is_usual(name))
+                    .map(|(_, route)| route);
                 self.usual.as_ref().or(named)
             }
         };
@@ -72,7 +80,8 @@ impl Methods {
         }
         match methods {
             RouteMethods::Named(names) => {
-                self.named.extend(names.iter().map(|name| (name.clone(), Arc::clone(route))));
+                self.named
+                    .extend(names.iter().map(|name| (name.clone(), Arc::clone(route))));
             }
             RouteMethods::Usual => self.usual = Some(Arc::clone(route)),
         }
@@ -81,7 +90,10 @@ impl Methods {
 
     fn get(&self, method: &str) -> Option<&Arc<Route>> {
         let named = |wanted: &str| {
-            self.named.iter().find(|(name, _)| **name == *wanted).map(|(_, route)| route)
+            self.named
+                .iter()
+                .find(|(name, _)| **name == *wanted)
+                .map(|(_, route)| route)
         };
         named(method)
             .or_else(|| self.usual.as_ref().filter(|_| is_usual(method)))
@@ -139,7 +151,11 @@ impl RouteTable {
                 Segment::Parameter(_) => node.parameter.get_or_insert_default(),
             };
         }
-        let slot = if pattern.below { &mut node.below } else { &mut node.here };
+        let slot = if pattern.below {
+            &mut node.below
+        } else {
+            &mut node.here
+        };
         slot.get_or_insert_default().insert(methods, route)
     }
 
@@ -208,7 +224,10 @@ impl RouteIndex {
     /// An index that answers requests no route covers with 403, or with 404 if
     /// `unknown_is_not_found`.
     pub fn new(unknown_is_not_found: bool) -> Self {
-        Self { unknown_is_not_found, ..Self::default() }
+        Self {
+            unknown_is_not_found,
+            ..Self::default()
+        }
     }
 
     /// Adds a table; the answer names it for [`RouteIndex::serve`] and [`RouteIndex::pin`].
@@ -241,7 +260,11 @@ impl RouteIndex {
     /// `route_unknown`, `method_not_allowed`, `policy_unknown`.
     pub fn choose(&self, request: &Request) -> Result<&Arc<Route>, Refusal> {
         let host = request.host().as_str();
-        let mut pins = request.raw().context_extensions.iter().filter(|(key, _)| key == "policy");
+        let mut pins = request
+            .raw()
+            .context_extensions
+            .iter()
+            .filter(|(key, _)| key == "policy");
         let table = match pins.next_back() {
             Some((_, name)) => self.pinned_table(name, host)?,
             None => self.table_of(host),
@@ -256,19 +279,30 @@ impl RouteIndex {
             return Err(refusal);
         };
         methods.get(request.method().as_str()).ok_or_else(|| {
-            let mut refusal =
-                Refusal::new(Reason::MethodNotAllowed, "the path is known, the method is not among its methods");
+            let mut refusal = Refusal::new(
+                Reason::MethodNotAllowed,
+                "the path is known, the method is not among its methods",
+            );
             refusal.allowed_methods = Some(methods.allow());
             refusal
         })
     }
 
     fn pinned_table(&self, name: &[u8], host: &str) -> Result<Option<usize>, Refusal> {
-        let pin = std::str::from_utf8(name).ok().and_then(|name| self.pinned.get(name));
+        let pin = std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| self.pinned.get(name));
         let pin = pin.ok_or_else(|| {
-            Refusal::new(Reason::PolicyUnknown, "the context extension `policy` names no policy")
+            Refusal::new(
+                Reason::PolicyUnknown,
+                "the context extension `policy` names no policy",
+            )
         })?;
-        Ok(pin.hosts.iter().any(|pattern| pattern.covers(host)).then_some(pin.table))
+        Ok(pin
+            .hosts
+            .iter()
+            .any(|pattern| pattern.covers(host))
+            .then_some(pin.table))
     }
 
     /// The table of the most specific pattern that covers a host: exact, longest suffix, any.

@@ -10,7 +10,9 @@ pub const MAX_SCOPE_BYTES: usize = 256;
 pub fn is_scope_token(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_SCOPE_BYTES
-        && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 /// One scope that a route requires: a scope-token without a wildcard.
@@ -98,15 +100,24 @@ impl ScopeSet {
     }
 
     fn covers(&self, scope: &str) -> bool {
-        self.exact.binary_search_by(|held| held.as_ref().cmp(scope)).is_ok()
-            || self.prefixes.iter().any(|prefix| covers_below(prefix, scope))
+        self.exact
+            .binary_search_by(|held| held.as_ref().cmp(scope))
+            .is_ok()
+            || self
+                .prefixes
+                .iter()
+                .any(|prefix| covers_below(prefix, scope))
     }
 
     /// What both sets permit.
     pub fn cut_to(&self, ceiling: &Self) -> Self {
         let mut cut = Self::default();
         let in_both = |ours: &Self, theirs: &Self| {
-            ours.exact.iter().filter(|scope| theirs.covers(scope)).cloned().collect::<Vec<_>>()
+            ours.exact
+                .iter()
+                .filter(|scope| theirs.covers(scope))
+                .cloned()
+                .collect::<Vec<_>>()
         };
         cut.exact = in_both(self, ceiling);
         cut.exact.extend(in_both(ceiling, self));
@@ -126,7 +137,10 @@ impl ScopeSet {
     /// The scopes in order, patterns with their `*`.
     pub fn iter(&self) -> impl Iterator<Item = String> + '_ {
         let patterns = self.prefixes.iter().map(|prefix| format!("{prefix}*"));
-        self.exact.iter().map(|scope| scope.to_string()).chain(patterns)
+        self.exact
+            .iter()
+            .map(|scope| scope.to_string())
+            .chain(patterns)
     }
 
     /// Whether nothing is permitted.
@@ -162,7 +176,9 @@ impl fmt::Debug for ScopeSet {
 
 /// Whether `scope` is `prefix` and at least one part more.
 fn covers_below(prefix: &str, scope: &str) -> bool {
-    scope.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && !rest.contains('*'))
+    scope
+        .strip_prefix(prefix)
+        .is_some_and(|rest| !rest.is_empty() && !rest.contains('*'))
 }
 
 /// What one level of a policy requires.
@@ -217,8 +233,22 @@ mod tests {
         ] {
             assert_eq!(set.permits(&scope(text)), permitted, "{text}");
         }
-        assert!(ScopeSet::granted(["*"]).unwrap().permits(&scope("anything:at:all")));
-        for bad in ["or*", "*:read", "orders:*:read", "a b", "", "a\"b", "é", "**", "*:*"] {
+        assert!(
+            ScopeSet::granted(["*"])
+                .unwrap()
+                .permits(&scope("anything:at:all"))
+        );
+        for bad in [
+            "or*",
+            "*:read",
+            "orders:*:read",
+            "a b",
+            "",
+            "a\"b",
+            "é",
+            "**",
+            "*:*",
+        ] {
             assert!(ScopeSet::granted([bad]).is_err(), "{bad}");
         }
     }
@@ -235,10 +265,15 @@ mod tests {
     #[test]
     fn a_claimed_wildcard_does_not_grow_under_a_ceiling() {
         let ceiling = ScopeSet::granted(["orders:*"]).unwrap();
-        let cut = ScopeSet::claimed(["orders:*", "orders:read", "other"]).unwrap().cut_to(&ceiling);
+        let cut = ScopeSet::claimed(["orders:*", "orders:read", "other"])
+            .unwrap()
+            .cut_to(&ceiling);
         assert_eq!(cut.joined(), "orders:read");
         let all = ScopeSet::granted(["*"]).unwrap();
-        assert_eq!(ScopeSet::claimed(["*", "a"]).unwrap().cut_to(&all).joined(), "a");
+        assert_eq!(
+            ScopeSet::claimed(["*", "a"]).unwrap().cut_to(&all).joined(),
+            "a"
+        );
     }
 
     #[test]

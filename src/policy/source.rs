@@ -86,8 +86,9 @@ pub enum KindSource {
 pub struct JwtSource {
     /// `iss`.
     pub issuer: Option<Located<String>>,
-    /// `aud`: one of these.
-    pub audiences: Vec<Located<String>>,
+    /// `aud`: one of these. `None` where the key is not written; a list that could not be read is
+    /// empty.
+    pub audiences: Option<Vec<Located<String>>>,
     /// Said that any audience will do.
     pub any_audience: bool,
     /// Accepted `alg` values; empty: the asymmetric ones.

@@ -60,7 +60,11 @@ impl Host {
         if all.contains(&b',') {
             return Err(BadHost::Several);
         }
-        let end = if all.first() == Some(&b'[') { literal_end(all)? } else { name_end(all)? };
+        let end = if all.first() == Some(&b'[') {
+            literal_end(all)?
+        } else {
+            name_end(all)?
+        };
         let name = all.get(..end).unwrap_or_default();
         if name.is_empty() {
             return Err(BadHost::Missing);
@@ -121,13 +125,18 @@ fn name_end(all: &[u8]) -> Result<usize, BadHost> {
 
 /// Where an IPv6 literal ends, its brackets included.
 fn literal_end(all: &[u8]) -> Result<usize, BadHost> {
-    let close = all.iter().position(|&byte| byte == b']').ok_or(BadHost::Character)?;
+    let close = all
+        .iter()
+        .position(|&byte| byte == b']')
+        .ok_or(BadHost::Character)?;
     match all.get(close + 1..).unwrap_or_default() {
         [] => {}
         [b':', port @ ..] => check_port(port)?,
         _ => return Err(BadHost::Character),
     }
-    let inside = all.get(1..close).and_then(|inside| std::str::from_utf8(inside).ok());
+    let inside = all
+        .get(1..close)
+        .and_then(|inside| std::str::from_utf8(inside).ok());
     match inside.map(str::parse::<std::net::Ipv6Addr>) {
         Some(Ok(_)) => Ok(close + 1),
         _ => Err(BadHost::Character),
@@ -137,7 +146,8 @@ fn literal_end(all: &[u8]) -> Result<usize, BadHost> {
 fn check_port(port: &[u8]) -> Result<(), BadHost> {
     let text = std::str::from_utf8(port).map_err(|_| BadHost::Port)?;
     // RFC 3986 section 3.2.3 allows an empty port: `host:`.
-    if text.is_empty() || (text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok()) {
+    if text.is_empty() || (text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok())
+    {
         Ok(())
     } else {
         Err(BadHost::Port)

@@ -99,7 +99,11 @@ impl CanonicalPath {
         }
         let text = if encoded {
             let decoded = decode(bytes)?;
-            Text::Owned(String::from_utf8(decoded).map_err(|_| BadPath::NotUtf8)?.into())
+            Text::Owned(
+                String::from_utf8(decoded)
+                    .map_err(|_| BadPath::NotUtf8)?
+                    .into(),
+            )
         } else {
             Text::Shared(raw.clone())
         };
@@ -133,7 +137,11 @@ impl CanonicalPath {
                 _ => {}
             }
         }
-        if count > MAX_PATH_SEGMENTS { Err(BadPath::TooLong) } else { Ok(()) }
+        if count > MAX_PATH_SEGMENTS {
+            Err(BadPath::TooLong)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -170,14 +178,20 @@ fn decode(raw: &[u8]) -> Result<Vec<u8>, BadPath> {
 
 /// The byte that two hexadecimal digits at the front stand for, and what follows them.
 fn escape(after_percent: &[u8]) -> Option<(u8, &[u8])> {
-    let [high, low, rest @ ..] = after_percent else { return None };
+    let [high, low, rest @ ..] = after_percent else {
+        return None;
+    };
     Some((hex_value(*high)? << 4 | hex_value(*low)?, rest))
 }
 
 /// Whether the next two characters, each bare or encoded, are hexadecimal digits once decoded.
 fn decodes_to_escape(rest: &[u8]) -> bool {
-    let Some((first, rest)) = next_decoded(rest) else { return false };
-    let Some((second, _)) = next_decoded(rest) else { return false };
+    let Some((first, rest)) = next_decoded(rest) else {
+        return false;
+    };
+    let Some((second, _)) = next_decoded(rest) else {
+        return false;
+    };
     hex_value(first).is_some() && hex_value(second).is_some()
 }
 

@@ -17,8 +17,14 @@ impl Target {
     /// Cuts at the first `?` (RFC 3986 section 3.4): everything before it is the path.
     pub fn split(raw: &Bytes) -> Self {
         match raw.iter().position(|&byte| byte == b'?') {
-            Some(mark) => Self { path: raw.slice(..mark), query: Some(raw.slice(mark + 1..)) },
-            None => Self { path: raw.clone(), query: None },
+            Some(mark) => Self {
+                path: raw.slice(..mark),
+                query: Some(raw.slice(mark + 1..)),
+            },
+            None => Self {
+                path: raw.clone(),
+                query: None,
+            },
         }
     }
 
@@ -35,15 +41,16 @@ impl Target {
     /// The query's parameters, form-decoded (`+` is a space), in order, repeats kept.
     pub fn parameters(&self) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
         let query: &[u8] = self.query.as_deref().unwrap_or_default();
-        query.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
-            match pair.iter().position(|&byte| byte == b'=') {
+        query
+            .split(|&byte| byte == b'&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| match pair.iter().position(|&byte| byte == b'=') {
                 Some(equals) => (
                     form_decode(pair.get(..equals).unwrap_or_default()),
                     form_decode(pair.get(equals + 1..).unwrap_or_default()),
                 ),
                 None => (form_decode(pair), Cow::Borrowed(&[][..])),
-            }
-        })
+            })
     }
 }
 
@@ -81,7 +88,10 @@ mod tests {
         Target::split(&Bytes::from_static(raw.as_bytes()))
             .parameters()
             .map(|(name, value)| {
-                (String::from_utf8_lossy(&name).into(), String::from_utf8_lossy(&value).into())
+                (
+                    String::from_utf8_lossy(&name).into(),
+                    String::from_utf8_lossy(&value).into(),
+                )
             })
             .collect()
     }

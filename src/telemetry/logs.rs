@@ -17,7 +17,9 @@ pub enum LogFormat {
 /// The text of what is wrong with `filter`, or that a log was installed before.
 pub fn install(format: LogFormat, filter: &str, colour: bool) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let installed = match format {
         LogFormat::Text => builder.with_ansi(colour).with_target(false).try_init(),
         LogFormat::Json => builder

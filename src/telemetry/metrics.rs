@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter, MeterProvider};
+use opentelemetry::metrics::{
+    BoundCounter, BoundHistogram, Counter, Histogram, Meter, MeterProvider,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -15,8 +17,8 @@ use crate::verdict::Reason;
 
 /// The upper bounds of the latency histogram, in seconds.
 const BOUNDS: [f64; 16] = [
-    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05,
-    0.1, 0.15, 0.25, 1.0,
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025,
+    0.05, 0.1, 0.15, 0.25, 1.0,
 ];
 
 /// The most combinations of policy, authenticator and reason that one worker keeps bound: past it the
@@ -58,7 +60,9 @@ pub fn provider(
         .without_target_info()
         .build()
         .map_err(|error| error.to_string())?;
-    let builder = SdkMeterProvider::builder().with_resource(resource()).with_reader(exporter);
+    let builder = SdkMeterProvider::builder()
+        .with_resource(resource())
+        .with_reader(exporter);
     Ok((more(builder).build(), PrometheusReader { registry }))
 }
 
@@ -67,10 +71,16 @@ pub fn provider(
 pub fn resource() -> Resource {
     let own = Resource::builder().build();
     let name = opentelemetry::Key::from_static_str("service.name");
-    let unnamed = own.get(&name).is_none_or(|value| value.as_str().starts_with("unknown_service"));
+    let unnamed = own
+        .get(&name)
+        .is_none_or(|value| value.as_str().starts_with("unknown_service"));
     let builder = Resource::builder()
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-    if unnamed { builder.with_service_name("portcullis").build() } else { builder.build() }
+    if unnamed {
+        builder.with_service_name("portcullis").build()
+    } else {
+        builder.build()
+    }
 }
 
 impl PrometheusReader {
@@ -101,28 +111,47 @@ impl Metrics {
             .with_description("Time from the arrival of a check to its decision")
             .with_boundaries(BOUNDS.to_vec())
             .build();
-        Self { decisions, duration, meter }
+        Self {
+            decisions,
+            duration,
+            meter,
+        }
     }
 
     /// Counts one decision.
     pub fn record(&self, record: &Record<'_>) {
-        let labels: Labels =
-            (record.policy().cloned(), record.authenticator().cloned(), record.reason);
+        let labels: Labels = (
+            record.policy().cloned(),
+            record.authenticator().cloned(),
+            record.reason,
+        );
         let seconds = record.duration.as_secs_f64();
         BOUND.with_borrow_mut(|bound| {
             if bound.len() >= MAX_BOUND && !bound.contains_key(&labels) {
                 bound.clear();
             }
-            let (count, duration) = bound.entry(labels).or_insert_with_key(|labels| self.bind(labels));
+            let (count, duration) = bound
+                .entry(labels)
+                .or_insert_with_key(|labels| self.bind(labels));
             count.add(1);
             duration.record(seconds);
         });
     }
 
-    fn bind(&self, (policy, authenticator, reason): &Labels) -> (BoundCounter<u64>, BoundHistogram<f64>) {
+    fn bind(
+        &self,
+        (policy, authenticator, reason): &Labels,
+    ) -> (BoundCounter<u64>, BoundHistogram<f64>) {
         let text = |label: &Option<Arc<str>>| label.as_deref().unwrap_or_default().to_owned();
         let labels = [
-            KeyValue::new("decision", if *reason == Reason::Allowed { "allow" } else { "deny" }),
+            KeyValue::new(
+                "decision",
+                if *reason == Reason::Allowed {
+                    "allow"
+                } else {
+                    "deny"
+                },
+            ),
             KeyValue::new("reason", reason.as_str()),
             KeyValue::new("policy", text(policy)),
             KeyValue::new("authenticator", text(authenticator)),

@@ -3,8 +3,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use opentelemetry::trace::{
-    Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
-    TracerProvider,
+    Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Tracer, TracerProvider,
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig};
@@ -57,7 +57,9 @@ impl Traces {
             .map_err(|error| error.to_string())?;
         let provider = SdkTracerProvider::builder()
             .with_resource(resource())
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+                ratio,
+            ))))
             .with_batch_exporter(exporter)
             .build();
         let tracer = provider.tracer("portcullis");
@@ -66,7 +68,8 @@ impl Traces {
 
     /// Writes the span of a decision, as a child of the caller's.
     pub fn record(&self, record: &Record<'_>) {
-        let start = UNIX_EPOCH + Duration::from_micros(u64::try_from(record.time().micros()).unwrap_or(0));
+        let start =
+            UNIX_EPOCH + Duration::from_micros(u64::try_from(record.time().micros()).unwrap_or(0));
         let parent = record.trace().map_or_else(Context::new, |trace| {
             Context::new().with_remote_span_context(SpanContext::new(
                 TraceId::from(trace.trace_id),
@@ -80,9 +83,15 @@ impl Traces {
         let attributes = [
             KeyValue::new("portcullis.decision_id", record.id().to_string()),
             KeyValue::new("portcullis.reason", record.reason.as_str()),
-            KeyValue::new("portcullis.policy", text(record.policy().map(AsRef::as_ref))),
+            KeyValue::new(
+                "portcullis.policy",
+                text(record.policy().map(AsRef::as_ref)),
+            ),
             KeyValue::new("portcullis.route", text(record.route())),
-            KeyValue::new("portcullis.authenticator", text(record.authenticator().map(AsRef::as_ref))),
+            KeyValue::new(
+                "portcullis.authenticator",
+                text(record.authenticator().map(AsRef::as_ref)),
+            ),
             KeyValue::new("http.response.status_code", i64::from(record.status)),
         ];
         let mut span = self
@@ -93,7 +102,10 @@ impl Traces {
             .with_attributes(attributes)
             .start_with_context(&self.tracer, &parent);
         // A refusal is a job well done; only what failed on our side is an error of the span.
-        let failed = matches!(record.reason.class(), PublicClass::Internal | PublicClass::Unavailable);
+        let failed = matches!(
+            record.reason.class(),
+            PublicClass::Internal | PublicClass::Unavailable
+        );
         if failed && record.reason != Reason::Cancelled {
             span.set_status(Status::error(record.reason.as_str()));
         }

@@ -41,8 +41,10 @@ impl UnverifiedClaims {
     /// # Errors
     /// `token_malformed`.
     pub fn read(payload: &str) -> Result<Self, Refusal> {
-        let value =
-            URL_SAFE_NO_PAD.decode(payload).ok().and_then(|b| crate::authn::json::parse(&b).ok());
+        let value = URL_SAFE_NO_PAD
+            .decode(payload)
+            .ok()
+            .and_then(|b| crate::authn::json::parse(&b).ok());
         match value {
             Some(Value::Object(claims)) => Ok(Self(claims)),
             _ => Err(Refusal::new(
@@ -66,7 +68,9 @@ impl UnverifiedClaims {
             None => Ok(None),
             Some(Value::Number(number)) => match number.as_i64() {
                 Some(seconds @ 0..=LATEST) => Ok(Some(seconds)),
-                _ => Err(invalid(format!("`{claim}` is not a whole number of seconds up to the year 9999"))),
+                _ => Err(invalid(format!(
+                    "`{claim}` is not a whole number of seconds up to the year 9999"
+                ))),
             },
             Some(_) => Err(invalid(format!("`{claim}` is not a number"))),
         }
@@ -75,7 +79,10 @@ impl UnverifiedClaims {
     /// `scope` (RFC 8693 section 4.2), else `scp`: a string of words or an array of them.
     fn scopes(&self) -> Result<ScopeSet, Refusal> {
         let refused = |scope: &str| {
-            invalid(format!("a claimed scope of {} bytes is no scope-token (RFC 6749)", scope.len()))
+            invalid(format!(
+                "a claimed scope of {} bytes is no scope-token (RFC 6749)",
+                scope.len()
+            ))
         };
         let claim = self.0.get("scope").or_else(|| self.0.get("scp"));
         match claim {
@@ -109,18 +116,28 @@ impl ClaimRules {
         token_bytes: usize,
     ) -> Result<VerifiedToken, Refusal> {
         if claims.text("iss")? != Some(&self.issuer) {
-            return Err(Refusal::new(Reason::TokenIssuerUnknown, "`iss` is not the configured issuer"));
+            return Err(Refusal::new(
+                Reason::TokenIssuerUnknown,
+                "`iss` is not the configured issuer",
+            ));
         }
         self.judge_audience(&claims)?;
-        let expires_at = claims.date("exp")?.ok_or_else(|| invalid("`exp` is missing"))?;
+        let expires_at = claims
+            .date("exp")?
+            .ok_or_else(|| invalid("`exp` is missing"))?;
         let earliest = claims.date("nbf")?.max(claims.date("iat")?).unwrap_or(0);
         let skew = i64::try_from(self.clock_skew).unwrap_or(0);
         let subject: Box<str> = match claims.text("sub")? {
-            Some(subject) if !subject.is_empty() && subject.len() <= MAX_SUBJECT_BYTES => subject.into(),
+            Some(subject) if !subject.is_empty() && subject.len() <= MAX_SUBJECT_BYTES => {
+                subject.into()
+            }
             Some(_) => return Err(invalid("`sub` is empty or longer than 1,024 bytes")),
             None => return Err(invalid("`sub` is missing")),
         };
-        let token_id = claims.text("jti")?.filter(|id| !id.is_empty()).map(Into::into);
+        let token_id = claims
+            .text("jti")?
+            .filter(|id| !id.is_empty())
+            .map(Into::into);
         Ok(VerifiedToken {
             principal_id: format!("{}:{subject}", self.authenticator).into(),
             subject,
@@ -134,9 +151,13 @@ impl ClaimRules {
     }
 
     fn judge_audience(&self, claims: &UnverifiedClaims) -> Result<(), Refusal> {
-        let Some(accepted) = &self.audiences else { return Ok(()) };
+        let Some(accepted) = &self.audiences else {
+            return Ok(());
+        };
         let is_ours = |audience: &Value| {
-            audience.as_str().is_some_and(|audience| accepted.iter().any(|ours| **ours == *audience))
+            audience
+                .as_str()
+                .is_some_and(|audience| accepted.iter().any(|ours| **ours == *audience))
         };
         let ours = match claims.0.get("aud") {
             Some(single @ Value::String(_)) => is_ours(single),
@@ -152,7 +173,10 @@ impl ClaimRules {
         if ours {
             Ok(())
         } else {
-            Err(Refusal::new(Reason::TokenAudienceMismatch, "`aud` names none of the configured audiences"))
+            Err(Refusal::new(
+                Reason::TokenAudienceMismatch,
+                "`aud` names none of the configured audiences",
+            ))
         }
     }
 }

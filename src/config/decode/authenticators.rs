@@ -14,8 +14,18 @@ const KINDS: [&str; 2] = ["api_key", "jwt"];
 
 /// The kinds that the language has and this version has not.
 const LATER_KINDS: [&str; 12] = [
-    "basic", "introspection", "session", "hmac", "http_signature", "webhook", "sigv4", "oauth1", "mtls",
-    "spiffe", "jwt_svid", "anonymous",
+    "basic",
+    "introspection",
+    "session",
+    "hmac",
+    "http_signature",
+    "webhook",
+    "sigv4",
+    "oauth1",
+    "mtls",
+    "spiffe",
+    "jwt_svid",
+    "anonymous",
 ];
 
 /// The longest `clock_skew`: five minutes.
@@ -27,26 +37,44 @@ pub(super) fn section(
     authenticators: &mut Vec<Named<AuthenticatorSource>>,
     out: &mut Diagnostics,
 ) {
-    authenticators.extend(named(node, "`authenticators`", out, |node, out| one(node, directory, out)));
+    authenticators.extend(named(node, "`authenticators`", out, |node, out| {
+        one(node, directory, out)
+    }));
 }
 
 fn one(node: &Node, directory: &Path, out: &mut Diagnostics) -> AuthenticatorSource {
-    let mut source = AuthenticatorSource { from: Vec::new(), forward: false, kind: None };
+    let mut source = AuthenticatorSource {
+        from: Vec::new(),
+        forward: false,
+        kind: None,
+    };
     if let yaml::Value::Mapping(entries) = &node.value
         && let [entry] = entries.as_slice()
         && LATER_KINDS.contains(&entry.key.as_str())
     {
-        let message = format!("authenticators of kind `{}` are not available in this version", entry.key);
+        let message = format!(
+            "authenticators of kind `{}` are not available in this version",
+            entry.key
+        );
         out.push(
             Diagnostic::error("not-available", &entry.key_place, message)
                 .with_help("available kinds: `api_key`, `jwt`"),
         );
         return source;
     }
-    let Some((kind, _, node)) = external_tag(node, "an authenticator", &KINDS, out) else { return source };
+    let Some((kind, _, node)) = external_tag(node, "an authenticator", &KINDS, out) else {
+        return source;
+    };
     // `api_key:` with nothing behind it asks for the kind's usual ways.
-    let empty = Node { place: node.place.clone(), value: yaml::Value::Mapping(Vec::new()) };
-    let node = if matches!(node.value, yaml::Value::Null) { &empty } else { node };
+    let empty = Node {
+        place: node.place.clone(),
+        value: yaml::Value::Mapping(Vec::new()),
+    };
+    let node = if matches!(node.value, yaml::Value::Null) {
+        &empty
+    } else {
+        node
+    };
     source.kind = match kind {
         "api_key" => api_key(node, &mut source, out),
         _ => jwt(node, directory, &mut source, out),
@@ -54,10 +82,21 @@ fn one(node: &Node, directory: &Path, out: &mut Diagnostics) -> AuthenticatorSou
     source
 }
 
-fn api_key(node: &Node, source: &mut AuthenticatorSource, out: &mut Diagnostics) -> Option<KindSource> {
-    let fields = Fields::new(node, "an `api_key` authenticator", &["from", "forward", "prefix"], out)?;
+fn api_key(
+    node: &Node,
+    source: &mut AuthenticatorSource,
+    out: &mut Diagnostics,
+) -> Option<KindSource> {
+    let fields = Fields::new(
+        node,
+        "an `api_key` authenticator",
+        &["from", "forward", "prefix"],
+        out,
+    )?;
     shared(&fields, source, out);
-    let prefix = fields.get("prefix").and_then(|node| located(node, "`prefix`", out));
+    let prefix = fields
+        .get("prefix")
+        .and_then(|node| located(node, "`prefix`", out));
     Some(KindSource::ApiKey { prefix })
 }
 
@@ -68,27 +107,55 @@ fn jwt(
     out: &mut Diagnostics,
 ) -> Option<KindSource> {
     let keys = [
-        "from", "forward", "issuer", "audiences", "any_audience", "algorithms", "jwks", "clock_skew", "roles",
+        "from",
+        "forward",
+        "issuer",
+        "audiences",
+        "any_audience",
+        "algorithms",
+        "jwks",
+        "clock_skew",
+        "roles",
     ];
     let fields = Fields::new(node, "a `jwt` authenticator", &keys, out)?;
     not_yet(&fields, &["roles"], "a `jwt` authenticator", out);
     shared(&fields, source, out);
-    let issuer = fields.require("issuer", out).and_then(|node| located(node, "`issuer`", out));
+    let issuer = fields
+        .require("issuer", out)
+        .and_then(|node| located(node, "`issuer`", out));
     if let Some(issuer) = issuer.as_ref().filter(|issuer| issuer.value.is_empty()) {
-        out.push(Diagnostic::error("empty-value", &issuer.place, "`issuer` is empty"));
+        out.push(Diagnostic::error(
+            "empty-value",
+            &issuer.place,
+            "`issuer` is empty",
+        ));
     }
-    let audiences = fields.get("audiences").and_then(|node| texts(node, "`audiences`", out));
-    let audiences = audiences.unwrap_or_default();
-    for audience in audiences.iter().filter(|audience| audience.value.is_empty()) {
-        out.push(Diagnostic::error("empty-value", &audience.place, "an audience is empty"));
+    let audiences = fields
+        .get("audiences")
+        .map(|node| texts(node, "`audiences`", out).unwrap_or_default());
+    for audience in audiences
+        .iter()
+        .flatten()
+        .filter(|audience| audience.value.is_empty())
+    {
+        out.push(Diagnostic::error(
+            "empty-value",
+            &audience.place,
+            "an audience is empty",
+        ));
     }
-    let any_audience = fields.get("any_audience").and_then(|node| yaml::boolean(node, "`any_audience`", out));
-    let algorithms = fields.get("algorithms").and_then(|node| texts(node, "`algorithms`", out));
-    let jwks = fields.get("jwks").and_then(|node| jwks(node, directory, out));
+    let any_audience = fields
+        .get("any_audience")
+        .and_then(|node| yaml::boolean(node, "`any_audience`", out));
+    let algorithms = fields
+        .get("algorithms")
+        .and_then(|node| texts(node, "`algorithms`", out));
+    let jwks = fields
+        .get("jwks")
+        .and_then(|node| jwks(node, directory, out));
     Some(KindSource::Jwt(Box::new(JwtSource {
         issuer,
         audiences,
-        // A list that could not be read counts as said, so that it is not also reported as missing.
         any_audience: any_audience.unwrap_or(false),
         algorithms: algorithms.unwrap_or_default(),
         jwks,
@@ -115,11 +182,18 @@ fn shared(fields: &Fields<'_>, source: &mut AuthenticatorSource, out: &mut Diagn
     if let Some(node) = fields.get("forward") {
         source.forward = yaml::boolean(node, "`forward`", out).unwrap_or(false);
     }
-    let Some(node) = fields.get("from") else { return };
-    let Some(places) = yaml::one_or_many(node, "`from`", EmptyList::Refused, out) else { return };
+    let Some(node) = fields.get("from") else {
+        return;
+    };
+    let Some(places) = yaml::one_or_many(node, "`from`", EmptyList::Refused, out) else {
+        return;
+    };
     for place in places {
         if let Some(from) = from(place, out) {
-            source.from.push(Located { value: from, place: place.place.clone() });
+            source.from.push(Located {
+                value: from,
+                place: place.place.clone(),
+            });
         }
     }
 }
@@ -128,22 +202,32 @@ fn from(node: &Node, out: &mut Diagnostics) -> Option<FromSource> {
     let what = "a place to read credentials from";
     let fields = Fields::new(node, what, &["header", "scheme", "query", "cookie"], out)?;
     let text = |key: &str, out: &mut Diagnostics| {
-        fields.get(key).map(|node| yaml::text(node, &format!("`{key}`"), out).map(str::to_owned))
+        fields
+            .get(key)
+            .map(|node| yaml::text(node, &format!("`{key}`"), out).map(str::to_owned))
     };
     let found = [text("header", out), text("query", out), text("cookie", out)];
     let scheme = text("scheme", out);
-    let one_place = "name exactly one of `header`, `query` and `cookie`; `scheme` goes with `header`";
+    let one_place =
+        "name exactly one of `header`, `query` and `cookie`; `scheme` goes with `header`";
     let mut wrong = |message: &str| {
         out.push(Diagnostic::error("bad-place", fields.place(), message).with_help(one_place));
         None
     };
     match (found, scheme) {
-        ([Some(header), None, None], None) => header.map(|name| FromSource::Header(name.to_ascii_lowercase())),
+        ([Some(header), None, None], None) => {
+            header.map(|name| FromSource::Header(name.to_ascii_lowercase()))
+        }
         ([Some(header), None, None], Some(scheme)) => {
             let (header, scheme) = (header?, scheme?);
-            Some(FromSource::Scheme { header: header.to_ascii_lowercase(), scheme })
+            Some(FromSource::Scheme {
+                header: header.to_ascii_lowercase(),
+                scheme,
+            })
         }
-        ([None, Some(query), None], None) if query.as_deref() != Some("") => query.map(FromSource::Query),
+        ([None, Some(query), None], None) if query.as_deref() != Some("") => {
+            query.map(FromSource::Query)
+        }
         ([None, None, Some(cookie)], None) => cookie.map(FromSource::Cookie),
         ([None, None, None], _) => wrong("this says no place"),
         ([None, _, _], Some(_)) => wrong("a scheme stands in a header only"),
@@ -153,21 +237,34 @@ fn from(node: &Node, out: &mut Diagnostics) -> Option<FromSource> {
 }
 
 fn jwks(node: &Node, directory: &Path, out: &mut Diagnostics) -> Option<Located<JwksSource>> {
-    let fields = Fields::new(node, "`jwks`", &["url", "file", "inline", "allow_http"], out)?;
-    let allow_http = fields.get("allow_http").and_then(|node| yaml::boolean(node, "`allow_http`", out));
+    let fields = Fields::new(
+        node,
+        "`jwks`",
+        &["url", "file", "inline", "allow_http"],
+        out,
+    )?;
+    let allow_http = fields
+        .get("allow_http")
+        .and_then(|node| yaml::boolean(node, "`allow_http`", out));
     let said = (fields.get("url"), fields.get("file"), fields.get("inline"));
     let value = match said {
         (Some(url), None, None) => {
             let text = yaml::text(url, "`url`", out)?.to_owned();
-            JwksSource::Url { url: text, allow_http: allow_http.unwrap_or(false) }
+            JwksSource::Url {
+                url: text,
+                allow_http: allow_http.unwrap_or(false),
+            }
         }
-        (None, Some(file), None) => JwksSource::File(directory.join(yaml::text(file, "`file`", out)?)),
+        (None, Some(file), None) => {
+            JwksSource::File(directory.join(yaml::text(file, "`file`", out)?))
+        }
         (None, None, Some(inline)) => JwksSource::Inline(yaml::to_json(inline)),
         _ => {
             let message = "`jwks` names exactly one of `url`, `file` and `inline`";
             out.push(
-                Diagnostic::error("bad-jwks", fields.place(), message)
-                    .with_help("leave `jwks` out to find the keys by OpenID Connect discovery from the issuer"),
+                Diagnostic::error("bad-jwks", fields.place(), message).with_help(
+                    "leave `jwks` out to find the keys by OpenID Connect discovery from the issuer",
+                ),
             );
             return None;
         }
@@ -176,5 +273,8 @@ fn jwks(node: &Node, directory: &Path, out: &mut Diagnostics) -> Option<Located<
         let message = "`allow_http` goes with `url` only";
         out.push(Diagnostic::error("bad-jwks", fields.place(), message));
     }
-    Some(Located { value, place: fields.place().clone() })
+    Some(Located {
+        value,
+        place: fields.place().clone(),
+    })
 }

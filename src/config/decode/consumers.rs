@@ -30,11 +30,22 @@ fn one(node: &Node, out: &mut Diagnostics) -> ConsumerSource {
         return source;
     }
     let keys = [
-        "environment", "scopes", "expires", "metadata", "credentials", "roles", "plan", "allow_ips",
+        "environment",
+        "scopes",
+        "expires",
+        "metadata",
+        "credentials",
+        "roles",
+        "plan",
+        "allow_ips",
     ];
-    let Some(fields) = Fields::new(node, "a consumer", &keys, out) else { return source };
+    let Some(fields) = Fields::new(node, "a consumer", &keys, out) else {
+        return source;
+    };
     not_yet(&fields, &["roles", "plan", "allow_ips"], "a consumer", out);
-    source.environment = fields.get("environment").and_then(|node| environment(node, out));
+    source.environment = fields
+        .get("environment")
+        .and_then(|node| environment(node, out));
     source.scopes = fields.get("scopes").and_then(|node| granted(node, out));
     source.expires = expires(&fields, out);
     if let Some(node) = fields.get("metadata")
@@ -63,30 +74,48 @@ fn expires(fields: &Fields<'_>, out: &mut Diagnostics) -> Option<Timestamp> {
 }
 
 fn credentials(node: &Node, out: &mut Diagnostics) -> Vec<CredentialSource> {
-    let Some(items) = yaml::sequence(node, "a consumer's credentials", EmptyList::Allowed, out) else {
+    let Some(items) = yaml::sequence(node, "a consumer's credentials", EmptyList::Allowed, out)
+    else {
         return Vec::new();
     };
-    items.iter().filter_map(|item| credential(item, out)).collect()
+    items
+        .iter()
+        .filter_map(|item| credential(item, out))
+        .collect()
 }
 
 fn credential(node: &Node, out: &mut Diagnostics) -> Option<CredentialSource> {
-    let fields =
-        Fields::new(node, "a credential", &["id", "hash", "expires", "scopes", "claim", "value"], out)?;
+    let fields = Fields::new(
+        node,
+        "a credential",
+        &["id", "hash", "expires", "scopes", "claim", "value"],
+        out,
+    )?;
     let place = fields.place().clone();
     let claim = fields.get("claim").is_some() || fields.get("value").is_some();
     let kind = if claim {
         for key in ["id", "hash", "expires", "scopes"] {
             if let Some(entry) = fields.entry(key) {
                 let message = format!("`{key}` does not go with `claim`");
-                out.push(Diagnostic::error("bad-credential", &entry.key_place, message));
+                out.push(Diagnostic::error(
+                    "bad-credential",
+                    &entry.key_place,
+                    message,
+                ));
             }
         }
         CredentialKind::Claim {
-            claim: fields.require("claim", out).and_then(|node| located(node, "`claim`", out))?,
-            value: fields.require("value", out).and_then(|node| located(node, "`value`", out))?,
+            claim: fields
+                .require("claim", out)
+                .and_then(|node| located(node, "`claim`", out))?,
+            value: fields
+                .require("value", out)
+                .and_then(|node| located(node, "`value`", out))?,
         }
     } else {
-        let id = fields.require("id", out).and_then(|node| located(node, "`id`", out));
+        let id = fields
+            .require("id", out)
+            .and_then(|node| located(node, "`id`", out));
         let hash = fields.require("hash", out).and_then(|node| hash(node, out));
         let expires = expires(&fields, out);
         // `expires` or `scopes` that cannot be read must not leave a key behind that never ends or may
@@ -97,7 +126,12 @@ fn credential(node: &Node, out: &mut Diagnostics) -> Option<CredentialSource> {
             let message = "an id is 1 to 128 characters without control characters";
             out.push(Diagnostic::error("bad-id", &id.place, message));
         }
-        CredentialKind::Key { id, hash: hash?, expires, scopes }
+        CredentialKind::Key {
+            id,
+            hash: hash?,
+            expires,
+            scopes,
+        }
     };
     Some(CredentialSource { place, kind })
 }
@@ -113,5 +147,8 @@ fn hash(node: &Node, out: &mut Diagnostics) -> Option<Located<Digest>> {
                 .with_help("write `hash: \"sha256:…\"` with the 64 hexadecimal digits that `printf %s KEY | sha256sum` prints"),
         );
     }
-    Some(Located { value: digest?, place: node.place.clone() })
+    Some(Located {
+        value: digest?,
+        place: node.place.clone(),
+    })
 }

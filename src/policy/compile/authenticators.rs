@@ -15,7 +15,8 @@ use crate::headers::is_header_name;
 use crate::policy::compile::consumers::granted;
 use crate::policy::compile::{Ports, unknown_name};
 use crate::policy::source::{
-    AuthenticatorSource, CredentialKind, FromSource, JwtSource, KindSource, Located, Named, PolicySet,
+    AuthenticatorSource, CredentialKind, FromSource, JwtSource, KindSource, Located, Named,
+    PolicySet,
 };
 use crate::secret::Digest;
 
@@ -62,13 +63,21 @@ fn one(
             Method::Jwt(verifier(&name.value, jwt, ports, out), claimed)
         }
     };
-    Some(Authenticator { name: name.value.as_str().into(), from, forward: source.forward, method })
+    Some(Authenticator {
+        name: name.value.as_str().into(),
+        from,
+        forward: source.forward,
+        method,
+    })
 }
 
 fn check_prefix(prefix: &Located<String>, out: &mut Diagnostics) {
     let good = !prefix.value.is_empty()
         && prefix.value.len() <= 32
-        && prefix.value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+        && prefix
+            .value
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b',');
     if !good {
         let message = "a prefix is 1 to 32 printable ASCII characters without spaces and commas";
         out.push(Diagnostic::error("bad-prefix", &prefix.place, message));
@@ -80,10 +89,14 @@ fn from(source: &AuthenticatorSource, kind: &KindSource, out: &mut Diagnostics) 
     let header = |name: &str| Container::Header(name.into());
     if source.from.is_empty() {
         return vec![match kind {
-            KindSource::ApiKey { .. } => From { container: header("x-api-key"), scheme: None },
-            KindSource::Jwt(_) => {
-                From { container: header("authorization"), scheme: Some("Bearer".into()) }
-            }
+            KindSource::ApiKey { .. } => From {
+                container: header("x-api-key"),
+                scheme: None,
+            },
+            KindSource::Jwt(_) => From {
+                container: header("authorization"),
+                scheme: Some("Bearer".into()),
+            },
         }];
     }
     let mut places: Vec<From> = Vec::new();
@@ -101,31 +114,48 @@ fn from(source: &AuthenticatorSource, kind: &KindSource, out: &mut Diagnostics) 
                         .with_help(format!("write {{header: {name}, scheme: Bearer}}")),
                     );
                 }
-                From { container: header(name), scheme: None }
+                From {
+                    container: header(name),
+                    scheme: None,
+                }
             }
-            FromSource::Scheme { header: name, scheme } => {
+            FromSource::Scheme {
+                header: name,
+                scheme,
+            } => {
                 check_header(name, &located.place, out);
                 let token = !scheme.is_empty() && is_header_name(&scheme.to_ascii_lowercase());
                 if !token {
                     let message = format!("`{scheme}` is no authentication scheme");
                     out.push(Diagnostic::error("bad-scheme", &located.place, message));
                 }
-                From { container: header(name), scheme: Some(scheme.as_str().into()) }
+                From {
+                    container: header(name),
+                    scheme: Some(scheme.as_str().into()),
+                }
             }
-            FromSource::Query(name) => {
-                From { container: Container::Query(name.as_str().into()), scheme: None }
-            }
+            FromSource::Query(name) => From {
+                container: Container::Query(name.as_str().into()),
+                scheme: None,
+            },
             FromSource::Cookie(name) => {
                 if !is_header_name(&name.to_ascii_lowercase()) {
                     let message = format!("`{name}` is no cookie name");
                     out.push(Diagnostic::error("bad-cookie", &located.place, message));
                 }
-                From { container: Container::Cookie(name.as_str().into()), scheme: None }
+                From {
+                    container: Container::Cookie(name.as_str().into()),
+                    scheme: None,
+                }
             }
         };
         if places.contains(&place) {
             let message = "this place is listed twice";
-            out.push(Diagnostic::error("duplicate-place", &located.place, message));
+            out.push(Diagnostic::error(
+                "duplicate-place",
+                &located.place,
+                message,
+            ));
         } else {
             places.push(place);
         }
@@ -137,8 +167,15 @@ fn check_header(name: &str, place: &Place, out: &mut Diagnostics) {
     if !is_header_name(name) {
         let message = format!("`{name}` is no header name");
         out.push(Diagnostic::error("bad-header", place, message));
-    } else if matches!(name, "cookie" | "host" | "content-length" | "connection" | "transfer-encoding") {
-        let help = if name == "cookie" { "write {cookie: NAME}" } else { "use a header of its own" };
+    } else if matches!(
+        name,
+        "cookie" | "host" | "content-length" | "connection" | "transfer-encoding"
+    ) {
+        let help = if name == "cookie" {
+            "write {cookie: NAME}"
+        } else {
+            "use a header of its own"
+        };
         let message = format!("credentials cannot be read from `{name}` as a whole");
         out.push(Diagnostic::error("bad-header", place, message).with_help(help));
     }
@@ -167,9 +204,18 @@ fn check_credential_owners(set: &PolicySet, out: &mut Diagnostics) {
         .iter()
         .map(|authenticator| (authenticator.name.value.as_str(), &authenticator.value))
         .collect();
-    for list in set.consumers.iter().flat_map(|consumer| &consumer.value.credentials) {
+    for list in set
+        .consumers
+        .iter()
+        .flat_map(|consumer| &consumer.value.credentials)
+    {
         let Some(source) = by_name.get(list.name.value.as_str()) else {
-            out.push(unknown_name("unknown-authenticator", "authenticator", &list.name, by_name.keys().copied()));
+            out.push(unknown_name(
+                "unknown-authenticator",
+                "authenticator",
+                &list.name,
+                by_name.keys().copied(),
+            ));
             continue;
         };
         for credential in &list.value {
@@ -184,7 +230,10 @@ fn check_credential_owners(set: &PolicySet, out: &mut Diagnostics) {
                 Diagnostic::error(
                     "wrong-credential",
                     &credential.place,
-                    format!("`{}` is of kind `{fits}` and takes another form of credential", list.name.value),
+                    format!(
+                        "`{}` is of kind `{fits}` and takes another form of credential",
+                        list.name.value
+                    ),
                 )
                 .with_help(format!("write {wanted}")),
             );
@@ -202,14 +251,29 @@ fn insert_keys(
     let mut ids: HashMap<&str, &Place> = HashMap::new();
     let mut digests: HashMap<Digest, &Place> = HashMap::new();
     for (owner, credential) in credentials(authenticator, set) {
-        let CredentialKind::Key { id, hash, expires, scopes } = &credential.kind else { continue };
-        let Some(consumer) = consumers.get(owner) else { continue };
+        let CredentialKind::Key {
+            id,
+            hash,
+            expires,
+            scopes,
+        } = &credential.kind
+        else {
+            continue;
+        };
+        let Some(consumer) = consumers.get(owner) else {
+            continue;
+        };
         if let Some(first) = ids.insert(&id.value, &id.place) {
-            let message = format!("the credential id `{}` is used twice with `{authenticator}`", id.value);
+            let message = format!(
+                "the credential id `{}` is used twice with `{authenticator}`",
+                id.value
+            );
             out.push(
                 Diagnostic::error("duplicate-id", &id.place, message)
                     .with_related(first, "first used here")
-                    .with_help("give each key an id of its own: revocations and audit name keys by it"),
+                    .with_help(
+                        "give each key an id of its own: revocations and audit name keys by it",
+                    ),
             );
         }
         if hash.value == Digest::of(b"") {
@@ -217,11 +281,18 @@ fn insert_keys(
             out.push(Diagnostic::error("empty-key", &hash.place, message));
         }
         let own = scopes.as_deref().map(|scopes| granted(scopes, out));
-        let record =
-            KeyRecord::new(authenticator, &id.value, hash.value, *expires, own, Arc::clone(consumer));
+        let record = KeyRecord::new(
+            authenticator,
+            &id.value,
+            hash.value,
+            *expires,
+            own,
+            Arc::clone(consumer),
+        );
         if keys.insert(record).is_err() {
-            let mut error = Diagnostic::error("duplicate-key", &hash.place, "this key is registered twice")
-                .with_help("one credential belongs to one consumer; remove one of the two");
+            let mut error =
+                Diagnostic::error("duplicate-key", &hash.place, "this key is registered twice")
+                    .with_help("one credential belongs to one consumer; remove one of the two");
             if let Some(first) = digests.get(&hash.value) {
                 error = error.with_related(first, "first registered here");
             }
@@ -240,13 +311,21 @@ fn claimed_consumers(
     let mut claimed = ClaimedConsumers::default();
     let mut seen: HashMap<(&str, &str), &Place> = HashMap::new();
     for (owner, credential) in credentials(authenticator, set) {
-        let CredentialKind::Claim { claim, value } = &credential.kind else { continue };
-        let Some(consumer) = consumers.get(owner) else { continue };
+        let CredentialKind::Claim { claim, value } = &credential.kind else {
+            continue;
+        };
+        let Some(consumer) = consumers.get(owner) else {
+            continue;
+        };
         if let Some(first) = seen.insert((&claim.value, &value.value), &credential.place) {
             out.push(
-                Diagnostic::error("duplicate-credential", &credential.place, "this claim names two consumers")
-                    .with_related(first, "first listed here")
-                    .with_help("one credential belongs to one consumer; remove one of the two"),
+                Diagnostic::error(
+                    "duplicate-credential",
+                    &credential.place,
+                    "this claim names two consumers",
+                )
+                .with_related(first, "first listed here")
+                .with_help("one credential belongs to one consumer; remove one of the two"),
             );
         }
         let path: Vec<String> = claim.value.split('.').map(str::to_owned).collect();
@@ -260,7 +339,7 @@ fn claimed_consumers(
 }
 
 fn verifier(name: &str, jwt: &JwtSource, ports: &Ports, out: &mut Diagnostics) -> JwtVerifier {
-    if jwt.audiences.is_empty() && !jwt.any_audience {
+    if jwt.audiences.is_none() && !jwt.any_audience {
         out.push(
             Diagnostic::error(
                 "audience-missing",
@@ -270,20 +349,34 @@ fn verifier(name: &str, jwt: &JwtSource, ports: &Ports, out: &mut Diagnostics) -
             .with_help("list them under `audiences`, or say `any_audience: true`: then a token made for any other service of this issuer opens this one"),
         );
     }
-    if !jwt.audiences.is_empty() && jwt.any_audience {
+    if jwt.audiences.is_some() && jwt.any_audience {
         let message = "`audiences` and `any_audience: true` contradict each other";
-        out.push(Diagnostic::error("contradiction", &jwt.place, message).with_help("keep one of them"));
+        out.push(
+            Diagnostic::error("contradiction", &jwt.place, message).with_help("keep one of them"),
+        );
     }
     let algorithms = algorithms(jwt, out);
-    let audiences: Vec<Box<str>> = jwt.audiences.iter().map(|a| a.value.as_str().into()).collect();
+    let audiences: Vec<Box<str>> = jwt
+        .audiences
+        .iter()
+        .flatten()
+        .map(|a| a.value.as_str().into())
+        .collect();
     let issuer = jwt.issuer.as_ref().map_or("", |issuer| &issuer.value);
     let clock_skew = jwt.clock_skew.unwrap_or(DEFAULT_CLOCK_SKEW_SECONDS);
-    let keys = ports.key_sets.get(name).cloned().unwrap_or_else(KeySetCell::empty);
+    let keys = ports
+        .key_sets
+        .get(name)
+        .cloned()
+        .unwrap_or_else(KeySetCell::empty);
     // Everything that decides what this verifier accepts, so that its entries in the shared cache are
     // nobody else's.
     let configuration = format!(
         "{name}\0{issuer}\0{audiences:?}\0{:?}\0{clock_skew}\0{:?}",
-        algorithms.iter().map(|&a| algorithm_name(a)).collect::<Vec<_>>(),
+        algorithms
+            .iter()
+            .map(|&a| algorithm_name(a))
+            .collect::<Vec<_>>(),
         jwt.jwks.as_ref().map(|jwks| &jwks.value),
     );
     let rules = ClaimRules {
@@ -293,7 +386,13 @@ fn verifier(name: &str, jwt: &JwtSource, ports: &Ports, out: &mut Diagnostics) -
         clock_skew,
     };
     let fingerprint = Digest::of(configuration.as_bytes()).bucket();
-    JwtVerifier::new(rules, algorithms, keys, ports.token_cache.clone(), fingerprint)
+    JwtVerifier::new(
+        rules,
+        algorithms,
+        keys,
+        ports.token_cache.clone(),
+        fingerprint,
+    )
 }
 
 fn algorithms(jwt: &JwtSource, out: &mut Diagnostics) -> Vec<jsonwebtoken::Algorithm> {
@@ -305,18 +404,27 @@ fn algorithms(jwt: &JwtSource, out: &mut Diagnostics) -> Vec<jsonwebtoken::Algor
         match algorithm_named(&name.value) {
             Some(algorithm) => algorithms.push(algorithm),
             None => {
-                let known: Vec<&str> =
-                    crate::authn::jwt::KNOWN_ALGORITHMS.iter().map(|&a| algorithm_name(a)).collect();
-                let message = format!("`{}` is not a signature algorithm that can be accepted", name.value);
+                let known: Vec<&str> = crate::authn::jwt::KNOWN_ALGORITHMS
+                    .iter()
+                    .map(|&a| algorithm_name(a))
+                    .collect();
+                let message = format!(
+                    "`{}` is not a signature algorithm that can be accepted",
+                    name.value
+                );
                 let help = format!("one of {}", known.join(", "));
                 out.push(Diagnostic::error("bad-algorithm", &name.place, message).with_help(help));
             }
         }
     }
-    let symmetric = |algorithm: &jsonwebtoken::Algorithm| algorithm_name(*algorithm).starts_with("HS");
+    let symmetric =
+        |algorithm: &jsonwebtoken::Algorithm| algorithm_name(*algorithm).starts_with("HS");
     let published = !matches!(
         jwt.jwks.as_ref().map(|jwks| &jwks.value),
-        Some(crate::policy::source::JwksSource::File(_) | crate::policy::source::JwksSource::Inline(_))
+        Some(
+            crate::policy::source::JwksSource::File(_)
+                | crate::policy::source::JwksSource::Inline(_)
+        )
     );
     if published && algorithms.iter().any(symmetric) {
         out.push(

@@ -19,7 +19,10 @@ pub(super) fn compile<'a>(
     let mut consumers = HashMap::new();
     for consumer in &set.consumers {
         let source = &consumer.value;
-        let environment = source.environment.as_ref().map_or(default, |located| &located.value);
+        let environment = source
+            .environment
+            .as_ref()
+            .map_or(default, |located| &located.value);
         consumers.insert(
             consumer.name.value.as_str(),
             Arc::new(Consumer {
@@ -42,11 +45,15 @@ pub(super) fn granted(scopes: &[Located<String>], out: &mut Diagnostics) -> Scop
             good.push(scope.value.as_str());
         } else {
             out.push(
-                Diagnostic::error("bad-scope", &scope.place, format!("`{}` is no scope", scope.value))
-                    .with_help(
-                        "a scope is printable ASCII without spaces, quotes and backslashes; \
+                Diagnostic::error(
+                    "bad-scope",
+                    &scope.place,
+                    format!("`{}` is no scope", scope.value),
+                )
+                .with_help(
+                    "a scope is printable ASCII without spaces, quotes and backslashes; \
                          `*` stands only as the whole last part, as in `orders:*`",
-                    ),
+                ),
             );
         }
     }

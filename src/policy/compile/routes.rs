@@ -56,7 +56,10 @@ pub(super) fn managed(set: &PolicySet, out: &mut Diagnostics) -> Managed {
                 .with_help("at least two characters in lower case, as in `x-auth-`"),
         );
     }
-    Managed::new(names, prefix.map_or(DEFAULT_RESERVED_PREFIX, |prefix| &prefix.value))
+    Managed::new(
+        names,
+        prefix.map_or(DEFAULT_RESERVED_PREFIX, |prefix| &prefix.value),
+    )
 }
 
 fn all_levels(set: &PolicySet) -> impl Iterator<Item = &LevelSource> {
@@ -95,8 +98,15 @@ pub(super) fn compile(
 ) -> Routes {
     let mut compiler = Compiler {
         set,
-        by_name: authenticators.iter().map(|a| (a.name.as_ref(), a)).collect(),
-        known: set.authenticators.iter().map(|a| a.name.value.as_str()).collect(),
+        by_name: authenticators
+            .iter()
+            .map(|a| (a.name.as_ref(), a))
+            .collect(),
+        known: set
+            .authenticators
+            .iter()
+            .map(|a| a.name.value.as_str())
+            .collect(),
         managed,
         authn: HashMap::new(),
         plans: HashMap::new(),
@@ -116,9 +126,17 @@ pub(super) fn compile(
         patterns.push(own);
         policies.push(name);
     }
-    let not_found = set.defaults.unknown_route_not_found.as_ref().is_some_and(|said| said.value);
+    let not_found = set
+        .defaults
+        .unknown_route_not_found
+        .as_ref()
+        .is_some_and(|said| said.value);
     let mut index = RouteIndex::new(not_found);
-    let mut tables = Tables { ready: &ready, built: HashMap::new(), reported: HashSet::new() };
+    let mut tables = Tables {
+        ready: &ready,
+        built: HashMap::new(),
+        reported: HashSet::new(),
+    };
     for (pattern, policies) in hosts {
         let table = tables.of(policies, &mut index, out);
         index.serve(pattern, table);
@@ -128,7 +146,11 @@ pub(super) fn compile(
         index.pin(name, hosts, table);
     }
     let count = ready.iter().map(Vec::len).sum();
-    Routes { index, policies, count }
+    Routes {
+        index,
+        policies,
+        count,
+    }
 }
 
 /// Builds one table for each set of policies that some host is served by.
@@ -145,10 +167,19 @@ impl Tables<'_> {
         }
         let mut table = RouteTable::default();
         let mut places: HashMap<*const Route, &Place> = HashMap::new();
-        for ready in policies.iter().filter_map(|&policy| self.ready.get(policy)).flatten() {
+        for ready in policies
+            .iter()
+            .filter_map(|&policy| self.ready.get(policy))
+            .flatten()
+        {
             places.insert(Arc::as_ptr(&ready.route), ready.place);
-            let Err(first) = table.insert(&ready.pattern, &ready.methods, &ready.route) else { continue };
-            let pair = (Arc::as_ptr(&first) as usize, Arc::as_ptr(&ready.route) as usize);
+            let Err(first) = table.insert(&ready.pattern, &ready.methods, &ready.route) else {
+                continue;
+            };
+            let pair = (
+                Arc::as_ptr(&first) as usize,
+                Arc::as_ptr(&ready.route) as usize,
+            );
             if !self.reported.insert(pair) {
                 continue;
             }
@@ -179,8 +210,12 @@ fn host_patterns(policy: &Named<PolicySource>, out: &mut Diagnostics) -> Vec<Hos
             }
             Ok(pattern) => patterns.push(pattern),
             Err(why) => out.push(
-                Diagnostic::error("bad-host", &host.place, format!("`{}` is no host pattern", host.value))
-                    .with_help(why),
+                Diagnostic::error(
+                    "bad-host",
+                    &host.place,
+                    format!("`{}` is no host pattern", host.value),
+                )
+                .with_help(why),
             ),
         }
     }
@@ -195,7 +230,12 @@ impl<'a> Compiler<'a> {
             for name in &list.value {
                 if !self.known.contains(name.value.as_str()) {
                     let known = self.known.iter().copied();
-                    out.push(unknown_name("unknown-authenticator", "authenticator", name, known));
+                    out.push(unknown_name(
+                        "unknown-authenticator",
+                        "authenticator",
+                        name,
+                        known,
+                    ));
                 } else if !seen.insert(&name.value) {
                     let message = format!("`{}` is listed twice", name.value);
                     out.push(Diagnostic::error("duplicate-name", &name.place, message));
@@ -205,7 +245,10 @@ impl<'a> Compiler<'a> {
         let is_public = level.public.as_ref().filter(|public| public.value);
         let Some(public) = is_public else { return };
         let own = [
-            level.authenticate.as_ref().map(|own| ("authenticate", &own.place)),
+            level
+                .authenticate
+                .as_ref()
+                .map(|own| ("authenticate", &own.place)),
             level.scopes.as_ref().map(|own| ("scopes", &own.place)),
         ];
         for (key, place) in own.into_iter().flatten() {
@@ -213,7 +256,9 @@ impl<'a> Compiler<'a> {
                 Diagnostic::error(
                     "public-contradiction",
                     place,
-                    format!("`public: true` asks nothing of the caller, and `{key}` asks something"),
+                    format!(
+                        "`public: true` asks nothing of the caller, and `{key}` asks something"
+                    ),
                 )
                 .with_related(&public.place, "public here")
                 .with_help("keep one of the two"),
@@ -232,19 +277,30 @@ impl<'a> Compiler<'a> {
         let mut ready = Vec::new();
         for route in &policy.value.routes {
             self.check_level(&route.level, out);
-            let Some(covers) = &route.covers else { continue };
+            let Some(covers) = &route.covers else {
+                continue;
+            };
             for (path, place, pattern, methods) in covered(covers, out) {
                 let levels = [&route.level, &policy.value.level, &self.set.defaults.level];
-                let Some(compiled) = self.route(name, index, route, &path, &pattern, levels, out) else {
+                let Some(compiled) = self.route(name, index, route, &path, &pattern, levels, out)
+                else {
                     continue;
                 };
-                ready.push(Ready { route: Arc::new(compiled), pattern, methods, place });
+                ready.push(Ready {
+                    route: Arc::new(compiled),
+                    pattern,
+                    methods,
+                    place,
+                });
             }
         }
         ready
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call site; a struct would only rename them"
+    )]
     fn route(
         &mut self,
         policy: &Arc<str>,
@@ -268,7 +324,12 @@ impl<'a> Compiler<'a> {
         let environment = levels.iter().find_map(|level| level.environment.as_ref());
         let environment = environment.map_or(DEFAULT_ENVIRONMENT, |environment| &environment.value);
         let public = authn.is_none();
-        if let (true, Some(scopes)) = (public, &source.level.scopes) {
+        let by_itself = source
+            .level
+            .public
+            .as_ref()
+            .is_some_and(|public| public.value);
+        if let (true, Some(scopes)) = (public && !by_itself, &source.level.scopes) {
             out.push(
                 Diagnostic::error(
                     "public-contradiction",
@@ -281,7 +342,11 @@ impl<'a> Compiler<'a> {
         let scopes = if public {
             Vec::new()
         } else {
-            levels.iter().rev().filter_map(|level| scope_rule(level.scopes.as_ref()?, out)).collect()
+            levels
+                .iter()
+                .rev()
+                .filter_map(|level| scope_rule(level.scopes.as_ref()?, out))
+                .collect()
         };
         let inject = if public {
             self.shared_plan(Vec::new(), Vec::new())
@@ -302,7 +367,10 @@ impl<'a> Compiler<'a> {
 
     /// Who may open a route: the nearest level that says `authenticate` or `public: true` decides.
     /// The outer `None` means that no level says anything.
-    #[expect(clippy::option_option, reason = "the inner option is the route's own field")]
+    #[expect(
+        clippy::option_option,
+        reason = "the inner option is the route's own field"
+    )]
     fn access(
         &mut self,
         source: &RouteSource,
@@ -340,8 +408,10 @@ impl<'a> Compiler<'a> {
         if let Some(authn) = self.authn.get(&names) {
             return Some(Arc::clone(authn));
         }
-        let found: Option<Vec<_>> =
-            names.iter().map(|name| self.by_name.get(name).map(|found| Arc::clone(found))).collect();
+        let found: Option<Vec<_>> = names
+            .iter()
+            .map(|name| self.by_name.get(name).map(|found| Arc::clone(found)))
+            .collect();
         // A name that is missing here was reported, or its definition was.
         let found = found?;
         check_owners(&found, &list.place, out);
@@ -359,7 +429,12 @@ impl<'a> Compiler<'a> {
         // Merged by name, the nearest level wins.
         let mut merged: BTreeMap<&str, &'a Named<InjectSource>> = BTreeMap::new();
         for level in levels.iter().rev() {
-            merged.extend(level.inject.iter().map(|inject| (inject.name.value.as_str(), inject)));
+            merged.extend(
+                level
+                    .inject
+                    .iter()
+                    .map(|inject| (inject.name.value.as_str(), inject)),
+            );
         }
         let names: Vec<&str> = parameters.iter().map(|(_, name)| name.as_ref()).collect();
         let mut headers = Vec::new();
@@ -372,7 +447,11 @@ impl<'a> Compiler<'a> {
                     shareable &= !matches!(expression, Expression::PathParameter(_));
                     key.push((source.place.start, Arc::as_ptr(&source.place.file) as usize));
                     let required = inject.value.required;
-                    headers.push(InjectHeader { name: name.into(), expression, required });
+                    headers.push(InjectHeader {
+                        name: name.into(),
+                        expression,
+                        required,
+                    });
                 }
                 Err(why) => {
                     let error = Diagnostic::error("bad-expression", &source.place, why.to_string());
@@ -389,14 +468,22 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn shared_plan(&mut self, key: Vec<(usize, usize)>, headers: Vec<InjectHeader>) -> Arc<InjectPlan> {
+    fn shared_plan(
+        &mut self,
+        key: Vec<(usize, usize)>,
+        headers: Vec<InjectHeader>,
+    ) -> Arc<InjectPlan> {
         let plan = self.plans.entry(key);
         Arc::clone(plan.or_insert_with(|| Arc::new(InjectPlan::new(headers, self.managed))))
     }
 }
 
 fn same_mistake(a: &Diagnostic, b: &Diagnostic) -> bool {
-    let place = |d: &Diagnostic| d.place.as_ref().map(|p| (p.start, p.file.name().to_owned()));
+    let place = |d: &Diagnostic| {
+        d.place
+            .as_ref()
+            .map(|p| (p.start, p.file.name().to_owned()))
+    };
     a.code == b.code && a.message == b.message && place(a) == place(b)
 }
 
@@ -430,7 +517,11 @@ fn scope_rule(source: &Located<ScopesSource>, out: &mut Diagnostics) -> Option<S
     if scopes.is_empty() {
         return None;
     }
-    Some(if any { ScopeRule::Any(scopes) } else { ScopeRule::All(scopes) })
+    Some(if any {
+        ScopeRule::Any(scopes)
+    } else {
+        ScopeRule::All(scopes)
+    })
 }
 
 /// The paths that a route covers, each with its methods.
@@ -457,7 +548,10 @@ fn covered<'a>(
             if methods.is_empty() {
                 let segments = vec![literal(&service.value), Segment::Parameter("method".into())];
                 let path = format!("/{}/{{method}}", service.value);
-                let pattern = PathPattern { segments, below: false };
+                let pattern = PathPattern {
+                    segments,
+                    below: false,
+                };
                 return vec![(path, &service.place, pattern, post())];
             }
             let mut paths = Vec::new();
@@ -465,7 +559,15 @@ fn covered<'a>(
                 check_grpc_name(method, false, out);
                 let segments = vec![literal(&service.value), literal(&method.value)];
                 let path = format!("/{}/{}", service.value, method.value);
-                paths.push((path, &method.place, PathPattern { segments, below: false }, post()));
+                paths.push((
+                    path,
+                    &method.place,
+                    PathPattern {
+                        segments,
+                        below: false,
+                    },
+                    post(),
+                ));
             }
             paths
         }
@@ -476,12 +578,21 @@ fn check_grpc_name(name: &Located<String>, dots: bool, out: &mut Diagnostics) {
     let word = |part: &str| {
         !part.is_empty()
             && !part.starts_with(|c: char| c.is_ascii_digit())
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
-    let good = if dots { name.value.split('.').all(word) } else { word(&name.value) };
+    let good = if dots {
+        name.value.split('.').all(word)
+    } else {
+        word(&name.value)
+    };
     if !good {
-        let (what, example) =
-            if dots { ("gRPC service", "orders.v1.OrderService") } else { ("gRPC method", "GetOrder") };
+        let (what, example) = if dots {
+            ("gRPC service", "orders.v1.OrderService")
+        } else {
+            ("gRPC method", "GetOrder")
+        };
         let message = format!("`{}` is no {what}", name.value);
         out.push(
             Diagnostic::error("bad-grpc-name", &name.place, message)
@@ -497,18 +608,27 @@ fn route_methods(methods: &[Located<String>], out: &mut Diagnostics) -> RouteMet
     let mut names: Vec<Box<str>> = Vec::new();
     for method in methods {
         let token = !method.value.is_empty() && is_header_name(&method.value.to_ascii_lowercase());
-        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
+        let known = [
+            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY",
+        ];
         let upper = method.value.to_ascii_uppercase();
         if !token || method.value.len() > 32 {
             let message = format!("`{}` is no method", method.value);
             out.push(Diagnostic::error("bad-method", &method.place, message));
         } else if upper != method.value && known.contains(&upper.as_str()) {
-            let message = format!("methods are case-sensitive, and `{}` is none that is in use", method.value);
+            let message = format!(
+                "methods are case-sensitive, and `{}` is none that is in use",
+                method.value
+            );
             let help = format!("write `{upper}`");
             out.push(Diagnostic::error("bad-method", &method.place, message).with_help(help));
         } else if names.iter().any(|name| **name == *method.value) {
             let message = format!("`{}` is listed twice", method.value);
-            out.push(Diagnostic::error("duplicate-method", &method.place, message));
+            out.push(Diagnostic::error(
+                "duplicate-method",
+                &method.place,
+                message,
+            ));
         } else {
             names.push(method.value.as_str().into());
         }
@@ -520,8 +640,10 @@ fn route_methods(methods: &[Located<String>], out: &mut Diagnostics) -> RouteMet
 fn check_owners(authenticators: &[Arc<Authenticator>], place: &Place, out: &mut Diagnostics) {
     for (position, first) in authenticators.iter().enumerate() {
         for second in authenticators.iter().skip(position + 1) {
-            for (a, b) in
-                first.from.iter().flat_map(|a| second.from.iter().map(move |b| (a, b)))
+            for (a, b) in first
+                .from
+                .iter()
+                .flat_map(|a| second.from.iter().map(move |b| (a, b)))
             {
                 if a.container == b.container
                     && let Some(why) = shared_owner(first, a, second, b)
@@ -563,22 +685,33 @@ fn shared_owner(
         _ => return Some(format!("one reads {place} whole, the other by a scheme")),
     };
     match (&first.method, &second.method) {
-        (Method::Jwt(one, _), Method::Jwt(two, _)) => {
-            (one.issuer() == two.issuer()).then(|| format!("both take tokens of one issuer from {place}"))
-        }
+        (Method::Jwt(one, _), Method::Jwt(two, _)) => (one.issuer() == two.issuer())
+            .then(|| format!("both take tokens of one issuer from {place}")),
         (Method::ApiKey(one), Method::ApiKey(two)) => {
-            let shared = schemes && a.scheme.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("bearer"));
+            let shared = schemes
+                && a.scheme
+                    .as_deref()
+                    .is_some_and(|s| s.eq_ignore_ascii_case("bearer"));
             let default = shared.then_some(crate::authn::api_key::DEFAULT_PREFIX);
-            match (one.prefix.as_deref().or(default), two.prefix.as_deref().or(default)) {
+            match (
+                one.prefix.as_deref().or(default),
+                two.prefix.as_deref().or(default),
+            ) {
                 (Some(one), Some(two)) if !one.starts_with(two) && !two.starts_with(one) => None,
                 (Some(_), Some(_)) => Some(format!("both take keys of one prefix from {place}")),
-                _ => Some(format!("both take keys from {place}, and not both name a `prefix`")),
+                _ => Some(format!(
+                    "both take keys from {place}, and not both name a `prefix`"
+                )),
             }
         }
         (Method::ApiKey(keys), Method::Jwt(..)) | (Method::Jwt(..), Method::ApiKey(keys)) => {
-            let shared = a.scheme.as_deref().is_some_and(|s| s.eq_ignore_ascii_case("bearer"));
-            (keys.prefix.is_none() && !shared)
-                .then(|| format!("the API keys take whatever stands in {place}; they need a `prefix`"))
+            let shared = a
+                .scheme
+                .as_deref()
+                .is_some_and(|s| s.eq_ignore_ascii_case("bearer"));
+            (keys.prefix.is_none() && !shared).then(|| {
+                format!("the API keys take whatever stands in {place}; they need a `prefix`")
+            })
         }
     }
 }

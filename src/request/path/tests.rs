@@ -33,8 +33,8 @@ fn reads_what_has_one_meaning() {
 #[test]
 fn refuses_what_two_readers_read_apart() {
     use BadPath::{
-        BadEscape, Backslash, Control, DotSegment, DoubleEncoding, EmptySegment, EncodedSlash, Fragment,
-        NotAbsolute, NotUtf8, Parameters,
+        Backslash, BadEscape, Control, DotSegment, DoubleEncoding, EmptySegment, EncodedSlash,
+        Fragment, NotAbsolute, NotUtf8, Parameters,
     };
     for (pitfall, raw, why) in [
         ("P1", "//admin/x", EmptySegment),
@@ -79,7 +79,10 @@ fn refuses_what_two_readers_read_apart() {
     ] {
         assert_eq!(parse(raw), Err(why), "{pitfall} {raw:?}");
     }
-    assert_eq!(parse(&format!("/{}", "a".repeat(MAX_PATH_BYTES))), Err(BadPath::TooLong));
+    assert_eq!(
+        parse(&format!("/{}", "a".repeat(MAX_PATH_BYTES))),
+        Err(BadPath::TooLong)
+    );
     assert_eq!(parse(&"/a".repeat(257)), Err(BadPath::TooLong));
 }
 
