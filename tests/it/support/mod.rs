@@ -14,6 +14,6 @@ pub mod upstream;
 mod header_lines;
 mod http1;
 mod line_log;
-mod wait;
+pub mod wait;
 
 mod tests;
