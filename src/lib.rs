@@ -28,4 +28,6 @@ pub mod respond;
 pub mod secret;
 pub mod snapshot;
 pub mod telemetry;
+#[cfg(test)]
+mod test_support;
 pub mod verdict;

@@ -17,6 +17,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Service;
@@ -147,30 +148,24 @@ impl<E: Engine> Authorization<E> {
         let budget = budget(request.headers(), self.bounds.check_timeout);
         let trace = request.headers().get("traceparent");
         let trace = trace.and_then(|value| TraceContext::parse(value.as_bytes()));
+        let deadline = Instant::now() + budget;
         let unary = Unary {
             engine: Arc::clone(&self.engine),
-            budget,
+            deadline,
             trace,
         };
         let mut grpc = Grpc::new(CheckCodec)
             .max_decoding_message_size(self.bounds.max_check_bytes)
             .max_encoding_message_size(usize::MAX);
-        // The engine keeps to its budget; this bounds what comes before it, a message that trickles in.
-        let all = tokio::time::timeout(budget + MARGIN / 2, grpc.unary(unary, request));
+        // The engine keeps to the deadline; this bounds what comes before it, a message that trickles in.
+        let all = tokio::time::timeout_at(deadline + MARGIN / 2, grpc.unary(unary, request));
         match AssertUnwindSafe(all).catch_unwind().await {
-            Ok(Ok(response)) => match response.headers().get("grpc-status") {
+            Ok(Ok(response)) => match Status::from_header_map(response.headers()) {
                 // A response that holds a message has its status in the trailers.
                 None => response,
-                Some(_) => {
-                    let why = response
-                        .headers()
-                        .get("grpc-message")
-                        .and_then(|why| why.to_str().ok());
-                    let why = why.unwrap_or("no reason given").to_owned();
-                    self.refuse(
-                        Reason::RequestMalformed,
-                        format!("the check could not be read: {why}"),
-                    )
+                Some(status) => {
+                    let detail = format!("the check could not be read: {}", status.message());
+                    self.refuse(Reason::RequestMalformed, detail)
                 }
             },
             Ok(Err(_)) => self.refuse(
@@ -217,7 +212,7 @@ impl<E> NamedService for Authorization<E> {
 /// One call.
 struct Unary<E> {
     engine: Arc<E>,
-    budget: Duration,
+    deadline: Instant,
     trace: Option<TraceContext>,
 }
 
@@ -227,10 +222,13 @@ impl<E: Engine> UnaryService<Decoded> for Unary<E> {
 
     fn call(&mut self, request: tonic::Request<Decoded>) -> Self::Future {
         let engine = Arc::clone(&self.engine);
-        let (budget, trace) = (self.budget, self.trace);
+        let (deadline, trace) = (self.deadline, self.trace);
         Box::pin(async move {
             let verdict = match request.into_inner() {
-                Ok(raw) => engine.check(raw, budget, trace).await,
+                Ok(raw) => {
+                    let budget = deadline.saturating_duration_since(Instant::now());
+                    engine.check(raw, budget, trace).await
+                }
                 Err(undecodable) => engine.refuse(&Refusal::new(
                     Reason::RequestMalformed,
                     undecodable.to_string(),

@@ -359,11 +359,6 @@ async fn whoever_is_refused_learns_how_to_mend_it_and_the_upstream_sees_nothing(
             "method_not_allowed",
             "method_not_allowed",
         ),
-        ("x-api-key", key.clone()),
-            405,
-            "method_not_allowed",
-            "method_not_allowed",
-        ),
         (
             "unknown host",
             get("/orders").authority("unknown.example.com"),

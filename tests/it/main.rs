@@ -1,15 +1,30 @@
 //! Black-box and end-to-end tests: one binary, against a real Envoy.
-#![expect(unreachable_pub, reason = "helpers say what they offer to the tests; nothing leaves this binary")]
+#![expect(
+    unreachable_pub,
+    reason = "helpers say what they offer to the tests; nothing leaves this binary"
+)]
 
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod e2e_answers;
+#[cfg(test)]
 mod e2e_identity;
+#[cfg(test)]
+mod e2e_issuers;
 #[cfg(test)]
 mod e2e_paths;
 #[cfg(test)]
 mod e2e_pins;
 #[cfg(test)]
+mod edge;
+#[cfg(test)]
+mod issuer;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod telemetry;
 #[cfg(test)]
 mod world;

@@ -218,6 +218,17 @@ impl World {
         arguments: &[&str],
         configure: impl FnOnce(EnvoyConfig) -> EnvoyConfig,
     ) -> Self {
+        let world = Self::unready(policies, arguments, configure).await;
+        world.portcullis.wait_ready().await;
+        world
+    }
+
+    /// The same for a Portcullis that is not, or never, ready: it listens, and that is all.
+    pub async fn unready(
+        policies: &str,
+        arguments: &[&str],
+        configure: impl FnOnce(EnvoyConfig) -> EnvoyConfig,
+    ) -> Self {
         let directory = policy_directory(policies);
         let socket = directory.path().join("check.sock");
         let upstream = Upstream::start().await;
@@ -225,7 +236,10 @@ impl World {
         for argument in arguments {
             launch = launch.arg(argument);
         }
-        let portcullis = Portcullis::start(launch).await;
+        let portcullis = Portcullis::spawn(launch);
+        portcullis
+            .wait_for_log(|line| line["message"] == "policies loaded")
+            .await;
         let config = EnvoyConfig::new(Endpoint::Unix(socket), upstream.addr());
         let envoy = Envoy::start(configure(config)).await;
         Self {
@@ -293,4 +307,13 @@ pub fn class(response: &Response) -> String {
     let problem = response.json();
     let kind = problem["type"].as_str().unwrap_or_default();
     kind.rsplit(':').next().unwrap_or_default().to_owned()
+}
+
+/// The budget in milliseconds that a check outlived, as its audit record says.
+pub fn outlived(audit: &Value) -> u64 {
+    let detail = audit["detail"].as_str().unwrap_or_default();
+    detail
+        .strip_prefix("the check outlived its budget of ")
+        .and_then(|rest| rest.strip_suffix(" ms")?.parse().ok())
+        .unwrap_or_else(|| panic!("no budget in {audit}"))
 }
