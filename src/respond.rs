@@ -51,11 +51,12 @@ impl Allow {
         };
         let (set, absent) = route.inject.evaluate(&facts)?;
         let is_set = |name: &[u8]| set.iter().any(|(set, _)| set.as_bytes() == name);
-        let carried = table
+        let carried: Vec<Bytes> = table
             .managed
             .carried(request.headers(), is_set)
             .cloned()
             .collect();
+        speakable(&carried, &stripped)?;
         Ok(Self {
             id,
             set,
@@ -113,6 +114,23 @@ impl Allow {
             principal: self.principal.as_ref(),
         }
     }
+}
+
+/// Refuses what can't be said in an answer: its strings are UTF-8, and one that is not would make Envoy
+/// throw the whole answer away and ask `failure_mode_allow` instead.
+fn speakable(carried: &[Bytes], stripped: &Stripped) -> Result<(), Refusal> {
+    let names = carried.iter().chain(&stripped.parameters);
+    let cookie = stripped.cookie.as_deref().unwrap_or_default();
+    let text = |bytes: &[u8]| {
+        std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(char::is_control))
+    };
+    if names.into_iter().all(|name| text(name)) && text(cookie) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Reason::RequestMalformed,
+        "a header's name, or a cookie beside the credential, holds bytes that can't be passed on",
+    ))
 }
 
 /// What dynamic metadata tells of a decision.

@@ -3,6 +3,8 @@
 //! Ownership is decided by place, scheme, shape and unverified issuer, before anything is verified, so
 //! that a credential that is present and wrong is never passed over for another.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::headers::Single;
@@ -21,7 +23,7 @@ pub enum Container {
 }
 
 /// What one place holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Held {
     /// Nothing.
     Nothing,
@@ -34,6 +36,16 @@ pub enum Held {
         /// Empty if there is a scheme alone.
         credential: Bytes,
     },
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::Value(_) => "Value(redacted)",
+            Self::Scheme { .. } => "Scheme(redacted)",
+        })
+    }
 }
 
 fn ambiguous(what: &'static str) -> Refusal {

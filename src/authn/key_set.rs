@@ -164,7 +164,7 @@ impl KeySet {
         })
     }
 
-    /// Counts up with every change of the set's content; part of every cache key.
+    /// Different for every set that was ever published in this process; part of every cache key.
     pub const fn generation(&self) -> u64 {
         self.generation
     }
@@ -250,7 +250,11 @@ fn read_key(jwk: &Value) -> Result<VerificationKey, &'static str> {
         }
         _ => return Err("type or curve is not supported (`kty`, `crv`)"),
     };
-    let algorithm = text("alg")?.map(Into::into);
+    let algorithm = match text("alg")? {
+        // RFC 9864 section 2.2: the same algorithm, named with its curve.
+        Some("Ed25519") => Some("EdDSA".into()),
+        other => other.map(Into::into),
+    };
     Ok(VerificationKey {
         id: text("kid")?.map(Into::into),
         key_type,
@@ -301,7 +305,6 @@ fn curve_point(
 /// yet or a token names a key that the set does not hold.
 pub struct KeySetCell {
     current: ArcSwapOption<KeySet>,
-    published: AtomicU64,
     /// Counts finished fetches, so that a waiter sees that one ended whatever came of it.
     attempts: watch::Sender<u64>,
     wanted: Notify,
@@ -312,6 +315,10 @@ pub struct KeySetCell {
     /// Whether a newer set can come at all: not for a set written into the policy.
     refreshable: bool,
 }
+
+/// Counted for the whole process and not for each issuer, so that no set can ever be taken for another
+/// in a cache that outlives it.
+static NEXT_GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// The least time between two fetches that requests cause.
 pub const FORCED_FETCH_INTERVAL: Duration = Duration::from_secs(10);
@@ -341,7 +348,6 @@ impl KeySetCell {
     fn with(set: Option<Arc<KeySet>>, refreshable: bool) -> Self {
         Self {
             current: ArcSwapOption::new(set),
-            published: AtomicU64::new(0),
             attempts: watch::Sender::new(0),
             wanted: Notify::new(),
             fetching: AtomicBool::new(false),
@@ -377,7 +383,7 @@ impl KeySetCell {
             .current()
             .is_none_or(|current| current.content != set.content);
         if changed {
-            set.generation = self.published.fetch_add(1, Ordering::SeqCst) + 1;
+            set.generation = NEXT_GENERATION.fetch_add(1, Ordering::SeqCst);
             self.current.store(Some(Arc::new(set)));
         }
         self.finished(false);

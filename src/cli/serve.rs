@@ -79,7 +79,7 @@ pub(super) struct ServeArgs {
     max_in_flight: usize,
 
     /// The longest check message, in bytes: headers and whatever of the body Envoy sends along
-    #[arg(long, value_name = "BYTES", env = "PORTCULLIS_MAX_CHECK_BYTES", default_value_t = 4 * 1024 * 1024, value_parser = positive)]
+    #[arg(long, value_name = "BYTES", env = "PORTCULLIS_MAX_CHECK_BYTES", default_value_t = 1024 * 1024, value_parser = positive)]
     max_check_bytes: usize,
 
     /// Memory for verified tokens, in bytes

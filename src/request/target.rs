@@ -7,10 +7,17 @@ use bytes::Bytes;
 use crate::secret::hex_value;
 
 /// `path?query` as it was sent.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target {
     path: Bytes,
     query: Option<Bytes>,
+}
+
+impl std::fmt::Debug for Target {
+    /// The path only: a query may hold credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Target({})", String::from_utf8_lossy(&self.path))
+    }
 }
 
 impl Target {

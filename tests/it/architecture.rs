@@ -250,3 +250,56 @@ fn an_upward_import_is_seen() {
     )]);
     assert!(violations(&fine).is_empty());
 }
+
+/// What the product is built from, as `name version`, without what only tests need.
+fn dependencies() -> Vec<(String, String)> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--offline",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+        ])
+        .args(["--format", "{p}"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let mut found: Vec<(String, String)> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            Some((words.next()?.to_owned(), words.next()?.to_owned()))
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+#[test]
+fn one_of_each_that_must_not_be_two_and_none_of_what_is_banned() {
+    let found = dependencies();
+    assert!(found.len() > 100, "only {} crates were found", found.len());
+    for banned in [
+        "ring",
+        "openssl-sys",
+        "native-tls",
+        "serde_yml",
+        "unsafe-libyaml",
+    ] {
+        assert!(!found.iter().any(|(name, _)| name == banned), "{banned}");
+    }
+    for single in ["tonic", "prost", "rustls", "hyper", "h2", "aws-lc-sys"] {
+        let versions: Vec<&(String, String)> =
+            found.iter().filter(|(name, _)| name == single).collect();
+        assert_eq!(versions.len(), 1, "{versions:?}");
+    }
+}

@@ -50,7 +50,7 @@ async fn a_message_over_the_limit_is_denied() {
             pack_as_bytes: true,
         })
     };
-    // The default limit of 4 MiB, and one that a few headers reach.
+    // The default limit of 1 MiB, and one that a few headers reach.
     for (arguments, size) in [
         (&[][..], 6 * 1024 * 1024),
         (&["--max-check-bytes", "2000"][..], 3000),

@@ -629,6 +629,43 @@ async fn h1_h2_h8_ambiguous_or_mangled_credentials_are_refused() {
 }
 
 #[tokio::test]
+async fn h8_what_cannot_be_said_in_an_answer_is_refused_and_not_left_to_the_failure_mode() {
+    let usual = Usual::new();
+    let world = World::start(&usual.yaml, |config| {
+        config.encode_raw_headers(true).failure_mode_allow(true)
+    })
+    .await;
+    let key = &usual.live.plain;
+    let head = "GET /orders HTTP/1.1\r\nhost: api.example.com\r\nx-auth-admin: forged\r\nconnection: close\r\n";
+    for line in [
+        [b"cookie: key=", key.as_bytes(), b"; other=\xff\xfe\r\n\r\n"].concat(),
+        [b"cookie: \xff=1; key=", key.as_bytes(), b"\r\n\r\n"].concat(),
+    ] {
+        let response = h1_raw(world.envoy.addr(), [head.as_bytes(), &line].concat()).await;
+        assert_eq!(response.status, 400, "{}", response.text());
+    }
+    let fine = [
+        head.as_bytes(),
+        b"cookie: key=",
+        key.as_bytes(),
+        "; name=José\r\n\r\n".as_bytes(),
+    ]
+    .concat();
+    assert_eq!(h1_raw(world.envoy.addr(), fine).await.status, 200);
+    let seen = world.upstream.take_requests();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].header("cookie"), Some("name=José"));
+    assert_eq!(seen[0].header("x-auth-admin"), None);
+    assert_eq!(
+        world
+            .envoy
+            .stat("http.ingress.ext_authz.failure_mode_allowed")
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
 async fn h6_a_connection_header_that_names_a_managed_header_is_refused() {
     let usual = Usual::new();
     let world = World::start(&usual.yaml, plain).await;
