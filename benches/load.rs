@@ -203,7 +203,7 @@ async fn call(connection: &mut SendRequest<Full<Bytes>>, frame: &Bytes) -> Answe
     let headers = request.headers_mut();
     for (name, value) in [
         ("te", "trailers"),
-        ("grpc-timeout", "200m"),
+        ("grpc-timeout", "1900m"),
         ("content-type", "application/grpc"),
         ("x-envoy-internal", "true"),
         ("x-forwarded-for", "10.20.30.40"),

@@ -97,7 +97,7 @@ async fn run(settings: &Settings, snapshot: Arc<Snapshot>) -> Result<(), Failure
         max_check_bytes: settings.max_check_bytes,
     };
     let service = Authorization::new(pipeline, in_flight, bounds);
-    let workers = Workers::start(settings.workers, service)?;
+    let workers = Workers::start(settings.workers, &service)?;
     let connections = workers.counter();
     metrics.gauge(
         "portcullis.connections",

@@ -17,6 +17,7 @@ use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
 use envoy_types::pb::envoy::config::core::v3::{Address, SocketAddress};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use envoy_types::pb::google::protobuf::Timestamp;
 use portcullis::authn::api_key::mint;
 use portcullis::clock::{Clock, SystemClock};
 use prost::Message as _;
@@ -154,7 +155,7 @@ fn check(credential: Option<(&str, &str)>) -> Bytes {
                 "spiffe://example.com/ns/edge/sa/gateway",
             )),
             request: Some(Request {
-                time: Some(prost_types::Timestamp {
+                time: Some(Timestamp {
                     seconds: 1_796_126_400,
                     nanos: 123_456_000,
                 }),

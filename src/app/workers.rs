@@ -63,7 +63,7 @@ impl Workers {
     ///
     /// # Errors
     /// When the operating system gives no thread or the runtime cannot be made.
-    pub fn start<E: Engine>(count: usize, service: Authorization<E>) -> anyhow::Result<Self> {
+    pub fn start<E: Engine>(count: usize, service: &Authorization<E>) -> anyhow::Result<Self> {
         let (health, health_service) = tonic_health::server::health_reporter();
         let (stop, _) = watch::channel(false);
         let (ending, ended) = mpsc::unbounded_channel();

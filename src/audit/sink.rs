@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -94,10 +94,7 @@ fn write_all(lines: &Receiver<Message>, mut output: impl Write, dropped: &Atomic
                     }
                     Message::Stop => stop = true,
                 }
-                next = match lines.try_recv() {
-                    Ok(message) => Some(message),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-                };
+                next = lines.try_recv().ok();
             }
             if count > 0 {
                 write_buffer(&mut output, &mut buffer, count, &mut broken, dropped);

@@ -113,11 +113,13 @@ fn read_query(request: &Request, name: &str) -> Result<Held, Refusal> {
 
 fn read_cookie(request: &Request, name: &str) -> Result<Held, Refusal> {
     let mut found = Held::Nothing;
+    let mut seen = false;
     for (cookie, value) in cookies(request) {
         if cookie != name.as_bytes() {
             continue;
         }
-        if found != Held::Nothing {
+        // An empty one counts too: the upstream may read the first, or the last.
+        if std::mem::replace(&mut seen, true) {
             return Err(ambiguous("a cookie with a credential was sent twice"));
         }
         if value.contains(&b',') {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{
@@ -31,13 +32,19 @@ pub struct Metrics {
     decisions: Counter<u64>,
     duration: Histogram<f64>,
     meter: Meter,
+    /// Tells these instruments from others of this process.
+    id: usize,
 }
 
-type Labels = (Option<Arc<str>>, Option<Arc<str>>, Reason);
+static NEXT_ID: AtomicUsize = AtomicUsize::new(0);
+
+/// Whose instruments, then policy, authenticator and reason.
+type Labels = (usize, Option<Arc<str>>, Option<Arc<str>>, Reason);
+type Bound = (BoundCounter<u64>, BoundHistogram<f64>);
 
 thread_local! {
     /// What each worker has bound: found without a lock.
-    static BOUND: RefCell<HashMap<Labels, (BoundCounter<u64>, BoundHistogram<f64>)>> =
+    static BOUND: RefCell<HashMap<Labels, Bound>> =
         RefCell::new(HashMap::new());
 }
 
@@ -115,12 +122,14 @@ impl Metrics {
             decisions,
             duration,
             meter,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         }
     }
 
     /// Counts one decision.
     pub fn record(&self, record: &Record<'_>) {
         let labels: Labels = (
+            self.id,
             record.policy().cloned(),
             record.authenticator().cloned(),
             record.reason,
@@ -138,10 +147,7 @@ impl Metrics {
         });
     }
 
-    fn bind(
-        &self,
-        (policy, authenticator, reason): &Labels,
-    ) -> (BoundCounter<u64>, BoundHistogram<f64>) {
+    fn bind(&self, (_, policy, authenticator, reason): &Labels) -> Bound {
         let text = |label: &Option<Arc<str>>| label.as_deref().unwrap_or_default().to_owned();
         let labels = [
             KeyValue::new(

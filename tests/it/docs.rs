@@ -39,9 +39,14 @@ fn read(path: &Path) -> String {
 
 /// Every document, by its path from the root.
 fn documents() -> BTreeMap<String, String> {
-    let mut names: Vec<String> = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "k8s/README.md"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut names: Vec<String> = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "k8s/README.md",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     for entry in std::fs::read_dir(root().join("docs")).expect("there is a docs directory") {
         let name = entry.expect("an entry").file_name();
         let name = name.to_str().expect("document names are text");
@@ -193,7 +198,13 @@ fn settings_are_accepted(block: &Block) {
     let file = directory.path().join("settings.yaml");
     std::fs::write(&file, &block.text).expect("can be written");
     let output = portcullis(directory.path())
-        .args(["serve", "--settings", "settings.yaml", "--policies", "nowhere"])
+        .args([
+            "serve",
+            "--settings",
+            "settings.yaml",
+            "--policies",
+            "nowhere",
+        ])
         .output()
         .expect("the binary runs");
     assert_eq!(
@@ -214,7 +225,9 @@ fn every_printed_command_runs() {
         }
         let mut expected = 0;
         for word in block.info.iter().skip(1) {
-            let code = word.strip_prefix("exit=").and_then(|code| code.parse().ok());
+            let code = word
+                .strip_prefix("exit=")
+                .and_then(|code| code.parse().ok());
             expected = code.unwrap_or_else(|| panic!("{}: {word}", block.place()));
         }
         let directory = TempDir::new().expect("a temporary directory");
@@ -298,7 +311,11 @@ fn the_settings_page_lists_every_flag_with_its_variable_key_and_default() {
         assert_eq!(known.variable.as_deref(), Some(variable.as_str()), "{flag}");
         assert!(cells[2].contains(&format!("`{variable}`")), "{row}");
         if flag != "--settings" {
-            assert_eq!(cells[3], format!("`{}`", flag[2..].replace('-', "_")), "{row}");
+            assert_eq!(
+                cells[3],
+                format!("`{}`", flag[2..].replace('-', "_")),
+                "{row}"
+            );
         }
         if let Some(default) = &known.default {
             assert_eq!(cells[4], format!("`{default}`"), "{row}");
@@ -329,7 +346,9 @@ fn the_reasons_page_lists_every_reason_with_its_class_and_status() {
         assert_eq!(cells[2], format!("`{}`", reason.class().as_str()), "{name}");
         assert_eq!(cells[3], reason.class().status().to_string(), "{name}");
         assert!(
-            cells[4..cells.len() - 1].iter().all(|cell| !cell.is_empty()),
+            cells[4..cells.len() - 1]
+                .iter()
+                .all(|cell| !cell.is_empty()),
             "{name}: say what it means and what to do"
         );
     }
@@ -361,13 +380,20 @@ fn every_relative_link_leads_somewhere() {
                 continue;
             }
             let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let path = if path.is_empty() { here.clone() } else { folder.join(path) };
+            let path = if path.is_empty() {
+                here.clone()
+            } else {
+                folder.join(path)
+            };
             assert!(path.exists(), "{name}: {target} leads nowhere");
             followed += 1;
             if !anchor.is_empty() {
                 let page = prose(&read(&path));
-                let headings: Vec<String> =
-                    page.lines().filter(|line| line.starts_with('#')).map(slug).collect();
+                let headings: Vec<String> = page
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .map(slug)
+                    .collect();
                 assert!(
                     headings.iter().any(|heading| heading == anchor),
                     "{name}: {target}: there is {headings:?}"
@@ -403,7 +429,10 @@ fn the_tests_that_past_mistakes_names_exist() {
     gather_sources(&root().join("src"), &mut sources);
     gather_sources(&root().join("tests"), &mut sources);
     let mut named = 0;
-    for row in document("docs/past-mistakes.md").lines().filter(|line| line.starts_with('|')) {
+    for row in document("docs/past-mistakes.md")
+        .lines()
+        .filter(|line| line.starts_with('|'))
+    {
         let Some(tests) = row.trim_end_matches('|').rsplit('|').next() else {
             continue;
         };

@@ -153,7 +153,7 @@ async fn a_panic_is_denied_and_the_worker_lives_on() {
         Arc::new(InFlight::new(8)),
         bounds,
     );
-    let workers = Workers::start(1, service).expect("a worker");
+    let workers = Workers::start(1, &service).expect("a worker");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");

@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
             Event::DocumentStart(..) => self.document(start, end),
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(1, 0, start, end)?;
-                let content = self.scalar(text.into_owned(), style, tag.as_deref(), span);
+                let content = self.scalar(&text, style, tag.as_deref(), span);
                 let end = self.trimmed(start, end);
                 self.add(start, end, content, anchor);
                 ControlFlow::Continue(())
@@ -233,17 +233,17 @@ impl<'a> Reader<'a> {
 
     fn scalar(
         &mut self,
-        text: String,
+        text: &str,
         style: ScalarStyle,
         tag: Option<&Tag>,
         span: &Span,
     ) -> Content {
         let plain = style == ScalarStyle::Plain;
         let left_out = plain && span.start == span.end;
-        let resolved = if left_out { Core::Null } else { core(&text) };
+        let resolved = if left_out { Core::Null } else { core(text) };
         let of_kind = |style| {
             Content::Scalar(Scalar {
-                text: text.clone(),
+                text: text.to_owned(),
                 style,
             })
         };
