@@ -94,7 +94,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "TIME", env = "PORTCULLIS_DRAIN_TIMEOUT", default_value = "25s", value_parser = duration)]
     drain_timeout: Duration,
 
-    /// Refuse requests that came without TLS before reading their credentials
+    /// Refuse requests that came without TLS before reading their credentials. What the scheme was is
+    /// Envoy's word: an Envoy at the edge needs `use_remote_address: true`, or clients can claim https
     #[arg(long, env = "PORTCULLIS_REQUIRE_TLS", default_value = "false", default_missing_value = "true", num_args = 0..=1, value_name = "BOOL")]
     require_tls: bool,
 

@@ -307,15 +307,12 @@ fn the_settings_page_lists_every_flag_with_its_variable_key_and_default() {
         let Some(known) = flags.get(flag) else {
             panic!("`serve` has no {flag}");
         };
-        let variable = format!("PORTCULLIS_{}", flag[2..].replace('-', "_").to_uppercase());
+        let key = flag.trim_start_matches('-').replace('-', "_");
+        let variable = format!("PORTCULLIS_{}", key.to_uppercase());
         assert_eq!(known.variable.as_deref(), Some(variable.as_str()), "{flag}");
         assert!(cells[2].contains(&format!("`{variable}`")), "{row}");
         if flag != "--settings" {
-            assert_eq!(
-                cells[3],
-                format!("`{}`", flag[2..].replace('-', "_")),
-                "{row}"
-            );
+            assert_eq!(cells[3], format!("`{key}`"), "{row}");
         }
         if let Some(default) = &known.default {
             assert_eq!(cells[4], format!("`{default}`"), "{row}");

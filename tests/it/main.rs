@@ -17,9 +17,13 @@ mod e2e_paths;
 #[cfg(test)]
 mod e2e_pins;
 #[cfg(test)]
+mod e2e_policies;
+#[cfg(test)]
 mod edge;
 #[cfg(test)]
 mod issuer;
+#[cfg(test)]
+mod newcomer;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
