@@ -13,7 +13,7 @@ use crate::app::acceptor::Listeners;
 use crate::app::settings::Settings;
 use crate::app::workers::Workers;
 use crate::audit::Recorder;
-use crate::audit::sink::{self, AuditWriter};
+use crate::audit::sink::{self, AuditSink, AuditWriter};
 use crate::authn::jwt::token_cache;
 use crate::clock::{Clock, SystemClock};
 use crate::diagnostic::Diagnostics;
@@ -172,16 +172,16 @@ fn telemetry(
     );
     let (audit, writer) = if settings.audit {
         let (sink, writer) = sink::start(std::io::stdout())?;
-        let lost = sink.clone();
-        metrics.counter(
-            "portcullis.audit.dropped",
-            "Audit lines that were lost",
-            move || lost.dropped(),
-        );
         (Some(sink), Some(writer))
     } else {
         (None, None)
     };
+    let lost = audit.clone();
+    metrics.counter(
+        "portcullis.audit.dropped",
+        "Audit lines that were lost",
+        move || lost.as_ref().map_or(0, AuditSink::dropped),
+    );
     let flushes = Flushes {
         audit: writer,
         traces: traces.clone(),

@@ -52,12 +52,13 @@ pub enum Method {
 
 /// The consumers that tokens of one authenticator belong to, by claim.
 #[derive(Debug, Default)]
-pub struct ClaimedConsumers(Vec<(Vec<String>, String, Arc<Consumer>)>);
+pub struct ClaimedConsumers(Vec<(String, String, Arc<Consumer>)>);
 
 impl ClaimedConsumers {
-    /// Tokens whose claim at `path` is `value` belong to `consumer`.
-    pub fn insert(&mut self, path: Vec<String>, value: String, consumer: Arc<Consumer>) {
-        self.0.push((path, value, consumer));
+    /// Tokens whose `claim` is `value` belong to `consumer`. The claim is the one of this very name, or,
+    /// where there is none, the one that its dots lead to.
+    pub fn insert(&mut self, claim: String, value: String, consumer: Arc<Consumer>) {
+        self.0.push((claim, value, consumer));
     }
 
     /// The consumer of a token.
@@ -66,8 +67,10 @@ impl ClaimedConsumers {
     /// `consumer_ambiguous` if its claims name two.
     fn of(&self, claims: &Value) -> Result<Option<Arc<Consumer>>, Refusal> {
         let mut found: Option<&Arc<Consumer>> = None;
-        for (path, value, consumer) in &self.0 {
-            let claim = path.iter().try_fold(claims, |at, part| at.get(part));
+        for (name, value, consumer) in &self.0 {
+            let claim = claims
+                .get(name)
+                .or_else(|| name.split('.').try_fold(claims, |at, part| at.get(part)));
             if claim.and_then(Value::as_str) != Some(value) {
                 continue;
             }

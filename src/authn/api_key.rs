@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::clock::Timestamp;
 use crate::consumer::Consumer;
 use crate::policy::scope::ScopeSet;
@@ -282,11 +284,9 @@ pub fn mint(prefix: &str, environment: &str, id: Option<&str>) -> Result<NewKey,
         Some(_) => return Err(CannotMint::Characters("the id")),
         None => random_text(ID_CHARACTERS)?,
     };
-    let body = format!(
-        "{prefix}{environment}_{id}_{}",
-        random_text(SECRET_CHARACTERS)?
-    );
-    let plain = format!("{body}{}", checksum(&body));
+    let secret = Zeroizing::new(random_text(SECRET_CHARACTERS)?);
+    let body = Zeroizing::new(format!("{prefix}{environment}_{id}_{}", *secret));
+    let plain = format!("{}{}", *body, checksum(&body));
     let digest = Digest::of(plain.as_bytes());
     Ok(NewKey {
         plain: Secret::new(plain.into_bytes()),

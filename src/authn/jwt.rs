@@ -230,7 +230,7 @@ impl JwtVerifier {
     ) -> Result<Arc<VerifiedToken>, Refusal> {
         let set = match self.keys.current() {
             Some(set) => set,
-            None => self.keys.loaded().await.ok_or_else(|| {
+            None => self.keys.loaded(clock).await.ok_or_else(|| {
                 Refusal::new(
                     Reason::DependencyUnavailable,
                     "the issuer's keys were never loaded and cannot be fetched",

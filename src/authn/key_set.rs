@@ -363,14 +363,19 @@ impl KeySetCell {
     }
 
     /// The newest set, waiting for the first one. `None` if there is none and the issuer cannot be
-    /// reached. Cancel-safe; never cancels a fetch.
-    pub async fn loaded(&self) -> Option<Arc<KeySet>> {
+    /// reached: then a fetch is asked for, at most once per [`FORCED_FETCH_INTERVAL`], and not waited
+    /// for. Cancel-safe; never cancels a fetch.
+    pub async fn loaded(&self, clock: &dyn Clock) -> Option<Arc<KeySet>> {
         let mut attempts = self.attempts.subscribe();
         loop {
             if let Some(set) = self.current() {
                 return Some(set);
             }
-            if self.outcome() == Refreshed::Unavailable || attempts.changed().await.is_err() {
+            if self.outcome() == Refreshed::Unavailable {
+                self.ask(clock);
+                return None;
+            }
+            if attempts.changed().await.is_err() {
                 return None;
             }
         }
@@ -421,24 +426,31 @@ impl KeySetCell {
             return Refreshed::Newest;
         }
         let mut attempts = self.attempts.subscribe();
-        if !self.fetching.load(Ordering::SeqCst) {
-            let due = self.forced_after.load(Ordering::SeqCst);
-            let now = micros(clock.monotonic());
-            let next = after_interval(clock);
-            let claimed = now >= due
-                && self
-                    .forced_after
-                    .compare_exchange(due, next, Ordering::SeqCst, Ordering::SeqCst)
-                    .is_ok();
-            if !claimed {
-                return self.outcome();
-            }
-            self.wanted.notify_one();
+        if !self.ask(clock) {
+            return self.outcome();
         }
         if attempts.changed().await.is_err() {
             return Refreshed::Unavailable;
         }
         self.outcome()
+    }
+
+    /// Asks the task for a fetch, unless the last one is too recent. Whether one is under way now.
+    fn ask(&self, clock: &dyn Clock) -> bool {
+        if self.fetching.load(Ordering::SeqCst) {
+            return true;
+        }
+        let due = self.forced_after.load(Ordering::SeqCst);
+        let next = after_interval(clock);
+        let claimed = micros(clock.monotonic()) >= due
+            && self
+                .forced_after
+                .compare_exchange(due, next, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok();
+        if claimed {
+            self.wanted.notify_one();
+        }
+        claimed
     }
 
     fn outcome(&self) -> Refreshed {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::authn::api_key::{DEFAULT_PREFIX, NewKey, mint};
 use crate::cli::output::Output;
-use crate::cli::{FAILED, Format, OK};
+use crate::cli::{Format, OK, USAGE};
 use crate::policy::scope::ScopeSet;
 
 #[derive(Debug, clap::Subcommand)]
@@ -60,7 +60,7 @@ pub(super) fn run(command: &KeysCommand) -> u8 {
         }
         Err(error) => {
             Output::error(&error);
-            FAILED
+            USAGE
         }
     }
 }

@@ -119,9 +119,44 @@ pub fn may_inject(name: &str) -> bool {
             .any(|p| spelled.starts_with(p))
 }
 
+/// Whether everything that starts with `prefix` may be ours: it must end in `-` and cover no header that
+/// clients, Envoy or the upstream need.
+pub fn may_own(prefix: &str) -> bool {
+    const NEEDED: [&str; 22] = [
+        "accept-",
+        "access-control-",
+        "alt-",
+        "authorization",
+        "cache-control",
+        "client-",
+        "content-",
+        "cookie",
+        "expect-",
+        "grpc-",
+        "if-",
+        "last-event-id",
+        "max-forwards",
+        "proxy-",
+        "range",
+        "sec-",
+        "transfer-encoding",
+        "user-agent",
+        "x-b3-",
+        "x-envoy-",
+        "x-forwarded-",
+        "x-request-id",
+    ];
+    crate::headers::is_header_name(prefix)
+        && prefix.len() > 2
+        && prefix.ends_with('-')
+        && !NEEDED
+            .iter()
+            .any(|needed| needed.starts_with(prefix) || prefix.starts_with(needed))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Managed, may_inject};
+    use super::{Managed, may_inject, may_own};
     use crate::headers::Headers;
     use bytes::Bytes;
     use proptest::prelude::{prop_assert, proptest};
@@ -198,6 +233,30 @@ mod tests {
         }
         for name in ["x-auth-principal", "authorization", "x-tenant"] {
             assert!(may_inject(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn reserves_no_header_that_others_need() {
+        for prefix in ["x-auth-", "x-portcullis-", "acme-"] {
+            assert!(may_own(prefix), "{prefix}");
+        }
+        for prefix in [
+            "",
+            "x",
+            "x-",
+            "x-auth",
+            "X-Auth-",
+            "content-",
+            "x-forwarded-",
+            "x-envoy-",
+            "x-request-",
+            "if-",
+            "user-",
+            "sec-fetch-",
+            "grpc-",
+        ] {
+            assert!(!may_own(prefix), "{prefix}");
         }
     }
 

@@ -5,7 +5,7 @@ mod authenticators;
 mod consumers;
 mod routes;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::authn::Authenticator;
@@ -72,7 +72,7 @@ pub fn compile(set: &PolicySet, ports: &Ports, out: &mut Diagnostics) -> Option<
     Some(PolicyTable {
         managed,
         policies: routes.policies,
-        needed_key_sets: needed_key_sets(set, &authenticators, ports),
+        needed_key_sets: needed_key_sets(&routes.used, &authenticators, ports),
         authenticators,
         route_count: routes.count,
         consumer_count: consumers.len(),
@@ -138,24 +138,16 @@ fn unknown_name<'a>(
     }
 }
 
-/// The key sets of the authenticators that a route uses. One that no route uses may stay unloaded.
+/// The key sets of the authenticators that a route asks for. One that no route asks for may stay
+/// unloaded.
 fn needed_key_sets(
-    set: &PolicySet,
+    used: &HashSet<Arc<str>>,
     authenticators: &[Arc<Authenticator>],
     ports: &Ports,
 ) -> Vec<(Arc<str>, Arc<KeySetCell>)> {
-    let levels = set.policies.iter().flat_map(|policy| {
-        let routes = policy.value.routes.iter().map(|route| &route.level);
-        std::iter::once(&policy.value.level).chain(routes)
-    });
-    let used: std::collections::HashSet<&str> = std::iter::once(&set.defaults.level)
-        .chain(levels)
-        .filter_map(|level| level.authenticate.as_ref())
-        .flat_map(|list| list.value.iter().map(|name| name.value.as_str()))
-        .collect();
     authenticators
         .iter()
-        .filter(|authenticator| used.contains(authenticator.name.as_ref()))
+        .filter(|authenticator| used.contains(&authenticator.name))
         .filter_map(|authenticator| {
             let cell = ports.key_sets.get(authenticator.name.as_ref())?;
             Some((Arc::clone(&authenticator.name), Arc::clone(cell)))

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod e2e_answers;
 #[cfg(test)]
 mod e2e_identity;

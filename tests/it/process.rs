@@ -248,10 +248,10 @@ fn says_what_is_wrong_with_the_command_line_and_the_settings() {
         ),
         (
             vec!["keys", "new", "--environment", "a_b"],
-            1,
+            2,
             "letters, digits and hyphens",
         ),
-        (vec!["keys", "new", "--scopes", "a b"], 1, "is no scope"),
+        (vec!["keys", "new", "--scopes", "a b"], 2, "is no scope"),
     ];
     for (arguments, status, said) in cases {
         let output = run(&arguments);

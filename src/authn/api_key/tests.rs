@@ -178,19 +178,7 @@ fn a_key_ends_in_the_second_that_it_names() {
 #[test]
 fn k3_what_no_key_holds_is_refused_though_its_digest_is_registered() {
     let long = vec![b'x'; 4097];
-    for bad in [
-        &b""[..],
-        b"a b",
-        b"a\n",
-        b"a\0",
-        b"\xff",
-        "é".as_bytes(),
-        &long,
-    ] {
-        if bad.is_empty() {
-            // The compiler refuses this digest, and no place yields an empty credential.
-            continue;
-        }
+    for bad in [&b"a b"[..], b"a\n", b"a\0", b"\xff", "é".as_bytes(), &long] {
         assert_eq!(
             verify(&registry(&[bad]), bad),
             Reason::KeyUnknown,

@@ -166,7 +166,12 @@ fn jwt(
 
 fn clock_skew(fields: &Fields<'_>, out: &mut Diagnostics) -> Option<u64> {
     let node = fields.get("clock_skew")?;
-    let skew = yaml::duration(node, "`clock_skew`", out)?.as_secs();
+    let written = yaml::duration(node, "`clock_skew`", out)?;
+    let skew = written.as_secs();
+    if written.subsec_nanos() > 0 {
+        let message = "`clock_skew` is counted in whole seconds, as dates in tokens are";
+        out.push(Diagnostic::error("out-of-range", &node.place, message));
+    }
     if skew > MAX_CLOCK_SKEW_SECONDS {
         let message = "`clock_skew` is more than five minutes";
         out.push(

@@ -134,10 +134,13 @@ fn from(source: &AuthenticatorSource, kind: &KindSource, out: &mut Diagnostics) 
                     scheme: Some(scheme.as_str().into()),
                 }
             }
-            FromSource::Query(name) => From {
-                container: Container::Query(name.as_str().into()),
-                scheme: None,
-            },
+            FromSource::Query(name) => {
+                check_query(name, &located.place, out);
+                From {
+                    container: Container::Query(name.as_str().into()),
+                    scheme: None,
+                }
+            }
             FromSource::Cookie(name) => {
                 if !is_header_name(&name.to_ascii_lowercase()) {
                     let message = format!("`{name}` is no cookie name");
@@ -161,6 +164,20 @@ fn from(source: &AuthenticatorSource, kind: &KindSource, out: &mut Diagnostics) 
         }
     }
     places
+}
+
+/// The name also stands in challenges and in what Envoy is told to remove, so it is plain text.
+fn check_query(name: &str, place: &Place, out: &mut Diagnostics) {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\&=#+%,;".contains(&byte);
+    if name.is_empty() || name.len() > 128 || !name.bytes().all(plain) {
+        let message = format!(
+            "`{}` is no name for a query parameter",
+            name.escape_default()
+        );
+        out.push(Diagnostic::error("bad-query", place, message).with_help(
+            "printable ASCII without quotes and the separators of a query, as in `api_key`",
+        ));
+    }
 }
 
 fn check_header(name: &str, place: &Place, out: &mut Diagnostics) {
@@ -328,12 +345,15 @@ fn claimed_consumers(
                 .with_help("one credential belongs to one consumer; remove one of the two"),
             );
         }
-        let path: Vec<String> = claim.value.split('.').map(str::to_owned).collect();
-        if value.value.is_empty() || path.iter().any(String::is_empty) {
+        if value.value.is_empty() || claim.value.is_empty() {
             let message = "neither the claim's name nor its value may be empty";
             out.push(Diagnostic::error("bad-claim", &credential.place, message));
         }
-        claimed.insert(path, value.value.clone(), Arc::clone(consumer));
+        claimed.insert(
+            claim.value.clone(),
+            value.value.clone(),
+            Arc::clone(consumer),
+        );
     }
     claimed
 }

@@ -7,7 +7,7 @@ use crate::authn::credential::Container;
 use crate::authn::{Authenticator, Method, RouteAuthn};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::headers::is_header_name;
-use crate::headers::plan::{Managed, may_inject};
+use crate::headers::plan::{Managed, may_inject, may_own};
 use crate::policy::compile::{DEFAULT_ENVIRONMENT, DEFAULT_RESERVED_PREFIX, unknown_name};
 use crate::policy::field::Expression;
 use crate::policy::inject::{InjectHeader, InjectPlan};
@@ -21,6 +21,8 @@ use crate::policy::source::{
 
 /// All routes, compiled.
 pub(super) struct Routes {
+    /// The names of the authenticators that some route asks for.
+    pub(super) used: HashSet<Arc<str>>,
     pub(super) index: RouteIndex,
     pub(super) policies: Vec<Arc<str>>,
     pub(super) count: usize,
@@ -48,12 +50,12 @@ pub(super) fn managed(set: &PolicySet, out: &mut Diagnostics) -> Managed {
     }
     let prefix = set.defaults.reserved_prefix.as_ref();
     if let Some(prefix) = prefix
-        && (!is_header_name(&prefix.value) || prefix.value.len() < 2)
+        && !may_own(&prefix.value)
     {
         let message = format!("`{}` is no prefix of header names", prefix.value);
         out.push(
             Diagnostic::error("bad-header", &prefix.place, message)
-                .with_help("at least two characters in lower case, as in `x-auth-`"),
+                .with_help("lower case, ending in `-`, and covering no header that others need, as in `x-auth-`"),
         );
     }
     Managed::new(
@@ -146,7 +148,16 @@ pub(super) fn compile(
         index.pin(name, hosts, table);
     }
     let count = ready.iter().map(Vec::len).sum();
+    let asked = ready
+        .iter()
+        .flatten()
+        .filter_map(|ready| ready.route.authn.as_ref());
+    let used = asked
+        .flat_map(|authn| authn.authenticators())
+        .map(|authenticator| Arc::clone(&authenticator.name))
+        .collect();
     Routes {
+        used,
         index,
         policies,
         count,
