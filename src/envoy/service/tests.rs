@@ -209,7 +209,7 @@ fn trickle(first: impl Into<Bytes>, breaks: bool) -> Body {
     Body::new(Trickle { first, breaks })
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn hands_a_check_to_the_engine_and_its_verdict_to_envoy() {
     let bench = bench(Does::Refuse, 8);
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
