@@ -385,7 +385,8 @@ impl<'a> Parts<'a> {
 }
 
 /// Judges the JOSE header: the algorithm comes from the configuration, and nothing in the header may
-/// bring keys along or ask for processing that is not done here.
+/// bring keys along or ask for processing that is not done here. Addresses of keys (`jku`, `x5u`), which
+/// some issuers put into every token, are not looked at.
 fn judge_header(
     header: &serde_json::Map<String, Value>,
     algorithms: &[Algorithm],
@@ -398,8 +399,6 @@ fn judge_header(
         ("b64", "the token's header has `b64` (RFC 7797)"),
         ("zip", "the token's header has `zip`"),
         ("jwk", "the token brings its own key (`jwk`)"),
-        ("jku", "the token brings its own keys (`jku`)"),
-        ("x5u", "the token brings its own certificate (`x5u`)"),
         ("x5c", "the token brings its own certificate (`x5c`)"),
     ] {
         if header.contains_key(member) {

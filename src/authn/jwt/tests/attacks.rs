@@ -139,8 +139,6 @@ fn j2_j3_refuses_headers_that_ask_for_more_or_bring_keys() {
         ("b64", json!(true)),
         ("zip", json!("DEF")),
         ("jwk", mallory.jwk()),
-        ("jku", json!("https://mallory.example/keys")),
-        ("x5u", json!("https://mallory.example/cert.pem")),
         ("x5c", json!(["MIIB"])),
     ] {
         let mut header = json!({"alg": "EdDSA", "kid": "k"});
@@ -153,6 +151,30 @@ fn j2_j3_refuses_headers_that_ask_for_more_or_bring_keys() {
                 "{member}: {value}"
             );
         }
+    }
+}
+
+/// Some issuers name the address of their keys in every token. It is never looked at.
+#[test]
+fn j3_an_address_of_keys_is_ignored_and_proves_nothing() {
+    let signer = Signer::ed25519("k");
+    let mallory = Signer::ed25519("k");
+    let bench = Bench::of(&[&signer]);
+    for (member, value) in [
+        ("jku", "https://mallory.example/keys"),
+        ("x5u", "https://mallory.example/cert.pem"),
+        ("x5t", "dGh1bWJwcmludA"),
+    ] {
+        let mut header = json!({"alg": "EdDSA", "kid": "k"});
+        header[member] = json!(value);
+        let honest = signer.token_with(&header, &claims(ISSUER));
+        assert_eq!(bench.reason(&honest), Reason::Allowed, "{member}");
+        let forged = mallory.token_with(&header, &claims(ISSUER));
+        assert_eq!(
+            bench.reason(&forged),
+            Reason::TokenSignatureInvalid,
+            "{member}"
+        );
     }
 }
 
