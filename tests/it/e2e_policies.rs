@@ -193,3 +193,30 @@ policies:
         );
     }
 }
+
+#[tokio::test]
+async fn one_expression_under_two_names_is_two_headers() {
+    let key = TestKey::new("live", "k1");
+    let policies = format!(
+        r#"
+authenticators: {{keys: {{api_key: {{}}}}}}
+consumers: {{acme: {{credentials: {{keys: [{{id: k1, hash: "{}"}}]}}}}}}
+policies:
+  a: {{hosts: [a.example.com], authenticate: keys, inject: {{x-auth-a: &name consumer.name}}, routes: [{{path: /}}]}}
+  b: {{hosts: [b.example.com], authenticate: keys, inject: {{x-auth-b: *name}}, routes: [{{path: /}}]}}
+"#,
+        key.hash
+    );
+    let world = World::start(&policies, |config| config).await;
+    for (host, set, removed) in [
+        ("a.example.com", "x-auth-a", "x-auth-b"),
+        ("b.example.com", "x-auth-b", "x-auth-a"),
+    ] {
+        let request = get("/").authority(host).header("x-api-key", &key.plain);
+        let request = request.header(removed, "forged");
+        assert_eq!(request.send_h1(world.envoy.addr()).await.status, 200);
+        let seen = &world.upstream.take_requests()[0];
+        assert_eq!(seen.header(set), Some("acme"), "{host}");
+        assert_eq!(seen.header(removed), None, "{host}");
+    }
+}

@@ -80,6 +80,9 @@ struct Ready<'a> {
     place: &'a Place,
 }
 
+/// Name, expression and `required` of each header: what is equal here makes equal plans.
+type PlanKey<'a> = Vec<(&'a str, &'a str, bool)>;
+
 struct Compiler<'a> {
     set: &'a PolicySet,
     by_name: HashMap<&'a str, &'a Arc<Authenticator>>,
@@ -87,8 +90,8 @@ struct Compiler<'a> {
     managed: &'a Managed,
     /// What each list of authenticators asks: shared, as most routes ask the same.
     authn: HashMap<Vec<&'a str>, Arc<RouteAuthn>>,
-    /// Plans that do not depend on the route, by the places of their expressions.
-    plans: HashMap<Vec<(usize, usize)>, Arc<InjectPlan>>,
+    /// Plans that do not depend on the route, by all that they are made of.
+    plans: HashMap<PlanKey<'a>, Arc<InjectPlan>>,
 }
 
 /// Compiles all policies into one index.
@@ -456,7 +459,7 @@ impl<'a> Compiler<'a> {
             match Expression::parse(&source.value, &names) {
                 Ok(expression) => {
                     shareable &= !matches!(expression, Expression::PathParameter(_));
-                    key.push((source.place.start, Arc::as_ptr(&source.place.file) as usize));
+                    key.push((name, source.value.as_str(), inject.value.required));
                     let required = inject.value.required;
                     headers.push(InjectHeader {
                         name: name.into(),
@@ -479,11 +482,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn shared_plan(
-        &mut self,
-        key: Vec<(usize, usize)>,
-        headers: Vec<InjectHeader>,
-    ) -> Arc<InjectPlan> {
+    fn shared_plan(&mut self, key: PlanKey<'a>, headers: Vec<InjectHeader>) -> Arc<InjectPlan> {
         let plan = self.plans.entry(key);
         Arc::clone(plan.or_insert_with(|| Arc::new(InjectPlan::new(headers, self.managed))))
     }
@@ -650,7 +649,9 @@ fn route_methods(methods: &[Located<String>], out: &mut Diagnostics) -> RouteMet
 /// Reports two authenticators of one route that could both own a credential.
 fn check_owners(authenticators: &[Arc<Authenticator>], place: &Place, out: &mut Diagnostics) {
     for (position, first) in authenticators.iter().enumerate() {
-        for second in authenticators.iter().skip(position + 1) {
+        // A name that is listed twice was reported as that.
+        let others = authenticators.iter().skip(position + 1);
+        for second in others.filter(|second| !Arc::ptr_eq(first, second)) {
             for (a, b) in first
                 .from
                 .iter()
