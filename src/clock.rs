@@ -40,8 +40,44 @@ impl Timestamp {
         let of_day = self.0.rem_euclid(86_400_000_000);
         let (hour, minute) = (of_day / 3_600_000_000, of_day / 60_000_000 % 60);
         let (second, milli) = (of_day / 1_000_000 % 60, of_day / 1_000 % 1_000);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        if !(0..=9999).contains(&year) {
+            return format!(
+                "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
+            );
+        }
+        // Digit by digit: this is written for every decision, and `format!` takes five times as long.
+        let mut text = String::with_capacity("2026-12-01T12:00:00.000Z".len());
+        push_two_digits(&mut text, year / 100);
+        for (number, then) in [
+            (year % 100, '-'),
+            (month, '-'),
+            (day, 'T'),
+            (hour, ':'),
+            (minute, ':'),
+            (second, '.'),
+        ] {
+            push_two_digits(&mut text, number);
+            text.push(then);
+        }
+        push_two_digits(&mut text, milli / 10);
+        text.push(digit(milli % 10));
+        text.push('Z');
+        text
     }
+}
+
+/// A number from 0 to 99 in two digits.
+fn push_two_digits(text: &mut String, number: i64) {
+    text.push(digit(number / 10));
+    text.push(digit(number % 10));
+}
+
+/// A number from 0 to 9 as a digit.
+fn digit(number: i64) -> char {
+    u32::try_from(number)
+        .ok()
+        .and_then(|number| char::from_digit(number, 10))
+        .unwrap_or('0')
 }
 
 /// Days since the epoch to a date of the proleptic Gregorian calendar, counted in eras of 400 years
@@ -166,6 +202,10 @@ mod tests {
             (951_782_400, "2000-02-29T00:00:00.000Z"),
             (1_796_126_400, "2026-12-01T12:00:00.000Z"),
             (-1, "1969-12-31T23:59:59.000Z"),
+            (253_402_300_799, "9999-12-31T23:59:59.000Z"),
+            (253_402_300_800, "10000-01-01T00:00:00.000Z"),
+            (-62_167_219_200, "0000-01-01T00:00:00.000Z"),
+            (-62_167_219_201, "-001-12-31T23:59:59.000Z"),
             (4_102_444_800, "2100-01-01T00:00:00.000Z"),
         ] {
             assert_eq!(Timestamp::from_seconds(seconds).to_rfc3339(), text);

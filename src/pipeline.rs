@@ -1,5 +1,6 @@
 //! What happens to one request, stage by stage.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,14 +57,17 @@ impl Pipeline {
     ) -> Verdict {
         let snapshot = self.snapshot();
         let mut trail = Trail::begin(&raw, trace, &self.clock, &self.recorder);
-        let judged = self.judge(raw, &snapshot.table, &mut trail);
-        let outcome = match tokio::time::timeout(budget, judged).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Refusal::new(
+        let outcome = {
+            // Pinned where it stands: moving it into the timeout would copy all of its state.
+            let judged = pin!(self.judge(raw, &snapshot.table, &mut trail));
+            tokio::time::timeout(budget, judged).await
+        };
+        let outcome = outcome.unwrap_or_else(|_| {
+            Err(Refusal::new(
                 Reason::DeadlineExceeded,
                 format!("the check outlived its budget of {} ms", budget.as_millis()),
-            )),
-        };
+            ))
+        });
         match outcome {
             Ok(allow) => {
                 trail.end(Reason::Allowed, 200, "");

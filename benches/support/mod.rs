@@ -116,7 +116,9 @@ fn check(credential: Option<(&str, &str)>) -> Bytes {
         ("cache-control", "no-cache"),
         (
             "cookie",
-            "consent=all; theme=dark; visit=2f1c0b6a-5d0e-4b0f-8a34-6f4d8a1be9c0",
+            "consent=necessary%2Canalytics; theme=dark; _ga=GA1.1.1837463529.1796100000; \
+             _ga_7XK2M9Q4LT=GS2.1.s1796126000$o14$g1$t1796126390$j22$l0$h0; \
+             visit=2f1c0b6a-5d0e-4b0f-8a34-6f4d8a1be9c0; basket=eyJpIjpbODEzNyw0Ml0sInYiOjN9",
         ),
         ("origin", "https://shop.example.com"),
         ("pragma", "no-cache"),
@@ -124,7 +126,7 @@ fn check(credential: Option<(&str, &str)>) -> Bytes {
         ("referer", "https://shop.example.com/account/orders"),
         (
             "sec-ch-ua",
-            "\"Chromium\";v=\"142\", \"Not_A Brand\";v=\"99\"",
+            "\"Chromium\";v=\"142\", \"Google Chrome\";v=\"142\", \"Not_A Brand\";v=\"99\"",
         ),
         ("sec-ch-ua-mobile", "?0"),
         ("sec-ch-ua-platform", "\"Linux\""),
@@ -140,6 +142,10 @@ fn check(credential: Option<(&str, &str)>) -> Bytes {
             "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
         ),
         ("x-envoy-external-address", "203.0.113.77"),
+        (
+            "x-forwarded-client-cert",
+            "By=spiffe://example.com/ns/orders/sa/api;Hash=8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4;URI=spiffe://example.com/ns/edge/sa/gateway",
+        ),
         ("x-forwarded-for", "203.0.113.77"),
         ("x-forwarded-proto", "https"),
         ("x-request-id", "6f0b7a4e-38a5-4c86-9d4e-1c2b3a4d5e6f"),

@@ -116,6 +116,11 @@ fn read_cookie(request: &Request, name: &str) -> Result<Held, Refusal> {
     let mut seen = false;
     for (cookie, value) in cookies(request) {
         if cookie != name.as_bytes() {
+            if holds_joined(&value, name) {
+                return Err(ambiguous(
+                    "a cookie with a credential stands behind a comma, as two joined lines do",
+                ));
+            }
             continue;
         }
         // An empty one counts too: the upstream may read the first, or the last.
@@ -134,6 +139,18 @@ fn read_cookie(request: &Request, name: &str) -> Result<Held, Refusal> {
     Ok(found)
 }
 
+/// Whether a cookie's value goes on with another cookie called `name`: over HTTP/1.1 Envoy joins two
+/// `Cookie` lines by a comma.
+fn holds_joined(value: &[u8], name: &str) -> bool {
+    value.split(|&byte| byte == b',').skip(1).any(|part| {
+        let mut sides = part.splitn(2, |&byte| byte == b'=');
+        sides
+            .next()
+            .is_some_and(|left| left.trim_ascii() == name.as_bytes())
+            && sides.next().is_some()
+    })
+}
+
 /// All cookies in order (RFC 6265 section 4.2), whichever way the lines were joined.
 fn cookies(request: &Request) -> impl Iterator<Item = (&[u8], Bytes)> {
     request.headers().all("cookie").flat_map(|line| {
@@ -148,12 +165,15 @@ fn cookies(request: &Request) -> impl Iterator<Item = (&[u8], Bytes)> {
                 [b'"', inside @ .., b'"'] => inside,
                 bare => bare,
             };
-            (
-                pair.get(..equals).unwrap_or_default(),
-                line.slice_ref(value),
-            )
+            (cookie_name(pair), line.slice_ref(value))
         })
     })
+}
+
+/// What stands before the `=`, without the spaces that some servers trim.
+fn cookie_name(pair: &[u8]) -> &[u8] {
+    let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
+    name.trim_ascii()
 }
 
 /// What taking credentials out of a request changes.
@@ -214,11 +234,7 @@ fn cookies_without(request: &Request, taken: &[&[u8]]) -> Vec<u8> {
     for line in request.headers().all("cookie") {
         for pair in line.split(|&byte| byte == b';') {
             let pair = pair.trim_ascii();
-            let end = pair
-                .iter()
-                .position(|&byte| byte == b'=')
-                .unwrap_or(pair.len());
-            if !pair.is_empty() && !taken.contains(&pair.get(..end).unwrap_or_default()) {
+            if !pair.is_empty() && !taken.contains(&cookie_name(pair)) {
                 kept.push(pair);
             }
         }

@@ -5,6 +5,8 @@ use serde_json::json;
 use crate::authn::api_key::{DEFAULT_PREFIX, NewKey, mint};
 use crate::cli::output::Output;
 use crate::cli::{Format, OK, USAGE};
+use crate::config::yaml::{self, Limits};
+use crate::diagnostic::{Diagnostics, SourceFile};
 use crate::policy::scope::ScopeSet;
 
 #[derive(Debug, clap::Subcommand)]
@@ -45,15 +47,7 @@ pub(super) struct NewArgs {
 
 pub(super) fn run(command: &KeysCommand) -> u8 {
     let KeysCommand::New(arguments) = command;
-    let minted = check(arguments).and_then(|()| {
-        mint(
-            &arguments.prefix,
-            &arguments.environment,
-            arguments.id.as_deref(),
-        )
-        .map_err(|e| e.to_string())
-    });
-    match minted {
+    match minted(arguments) {
         Ok(key) => {
             print(arguments, &key);
             OK
@@ -65,36 +59,48 @@ pub(super) fn run(command: &KeysCommand) -> u8 {
     }
 }
 
+pub(super) fn minted(arguments: &NewArgs) -> Result<NewKey, String> {
+    check(arguments)?;
+    let id = arguments.id.as_deref();
+    mint(&arguments.prefix, &arguments.environment, id).map_err(|error| error.to_string())
+}
+
 /// What is printed must load, so it is held to the policy language's rules.
 fn check(arguments: &NewArgs) -> Result<(), String> {
     let name = |text: &str| {
         !text.is_empty()
+            && text.len() <= 128
             && text
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
     };
     if !name(&arguments.consumer) || !name(&arguments.authenticator) {
-        return Err("names are letters, digits, `-`, `_` and `.`".to_owned());
+        return Err("names are 1 to 128 letters, digits, `-`, `_` and `.`".to_owned());
     }
     ScopeSet::granted(arguments.scopes.iter().map(String::as_str)).map_err(|bad| {
         format!("`{bad}` is no scope; write them as in --scopes orders:read,orders:write")
     })?;
-    let plain = |text: &String| {
-        text.bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-:+.".contains(&b))
-    };
     match &arguments.expires {
-        Some(time) if !plain(time) => {
+        Some(time) if !is_time(time) => {
             Err(format!("`{time}` is no time; write it as in 2027-01-31"))
         }
         _ => Ok(()),
     }
 }
 
+fn is_time(text: &str) -> bool {
+    let file = SourceFile::new("--expires", text);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-:+.".contains(&byte);
+    text.bytes().all(plain)
+        && yaml::parse(&file, &Limits::default()).is_ok_and(|node| {
+            yaml::instant(&node, "`--expires`", &mut Diagnostics::default()).is_some()
+        })
+}
+
 fn print(arguments: &NewArgs, key: &NewKey) {
     let plain = String::from_utf8_lossy(key.plain.expose());
     let hash = format!("sha256:{}", key.digest.to_hex());
-    let yaml = yaml(arguments, key, &hash);
+    let yaml = yaml(arguments, key);
     match arguments.output {
         Format::Json => {
             Output::json(&json!({"key": plain, "id": key.id, "hash": hash, "yaml": yaml}))
@@ -108,7 +114,9 @@ fn print(arguments: &NewArgs, key: &NewKey) {
     }
 }
 
-fn yaml(arguments: &NewArgs, key: &NewKey, hash: &str) -> String {
+/// The lines of a policy file that let the key in.
+pub(super) fn yaml(arguments: &NewArgs, key: &NewKey) -> String {
+    let hash = format!("sha256:{}", key.digest.to_hex());
     let mut entry = format!("- {{id: \"{}\", hash: \"{hash}\"", key.id);
     if !arguments.scopes.is_empty() {
         let quoted: Vec<String> = arguments
@@ -124,6 +132,22 @@ fn yaml(arguments: &NewArgs, key: &NewKey, hash: &str) -> String {
     entry.push('}');
     format!(
         "consumers:\n  {}:\n    environment: {}\n    credentials:\n      {}:\n        {entry}",
-        arguments.consumer, arguments.environment, arguments.authenticator
+        arguments.consumer,
+        text(&arguments.environment),
+        arguments.authenticator
     )
+}
+
+/// Text as YAML reads it back: in quotes only where it would be read as something else.
+fn text(word: &str) -> String {
+    let file = SourceFile::new("text", word);
+    let read = yaml::parse(&file, &Limits::default());
+    let same = read.is_ok_and(|node| {
+        yaml::text(&node, "text", &mut Diagnostics::default()).is_some_and(|text| text == word)
+    });
+    if same {
+        word.to_owned()
+    } else {
+        format!("\"{word}\"")
+    }
 }

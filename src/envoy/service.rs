@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -50,8 +50,13 @@ pub trait Engine: Send + Sync + 'static {
 }
 
 impl Engine for crate::pipeline::Pipeline {
-    async fn check(&self, raw: RawCheck, budget: Duration, trace: Option<TraceContext>) -> Verdict {
-        Self::check(self, raw, budget, trace).await
+    fn check(
+        &self,
+        raw: RawCheck,
+        budget: Duration,
+        trace: Option<TraceContext>,
+    ) -> impl Future<Output = Verdict> + Send {
+        Self::check(self, raw, budget, trace)
     }
 
     fn refuse(&self, refusal: &Refusal) -> Verdict {
@@ -158,7 +163,9 @@ impl<E: Engine> Authorization<E> {
             .max_decoding_message_size(self.bounds.max_check_bytes)
             .max_encoding_message_size(usize::MAX);
         // The engine keeps to the deadline; this bounds what comes before it, a message that trickles in.
-        let all = tokio::time::timeout_at(deadline + MARGIN / 2, grpc.unary(unary, request));
+        // Pinned where it stands: moving it into the timeout would copy all of its state.
+        let call = pin!(grpc.unary(unary, request));
+        let all = tokio::time::timeout_at(deadline + MARGIN / 2, call);
         match AssertUnwindSafe(all).catch_unwind().await {
             Ok(Ok(response)) => match Status::from_header_map(response.headers()) {
                 // A response that holds a message has its status in the trailers.
@@ -201,7 +208,7 @@ impl<E: Engine> Service<Request<Body>> for Authorization<E> {
             return Box::pin(std::future::ready(Ok(unknown.into_http())));
         }
         let service = self.clone();
-        Box::pin(async move { Ok(service.handle(request).await) })
+        Box::pin(service.handle(request).map(Ok))
     }
 }
 

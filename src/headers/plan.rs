@@ -1,5 +1,6 @@
 //! Set it or strip it: what becomes of every header that Portcullis owns, for each allowed request.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use crate::headers::{Headers, fold};
 #[derive(Debug)]
 pub struct Managed {
     names: Arc<[Arc<str>]>,
-    folded: HashSet<Box<[u8]>>,
+    /// In the order of [`by_length`]: looked up for every header of every request.
+    folded: Box<[Box<[u8]>]>,
     prefix: Box<[u8]>,
 }
 
@@ -24,8 +26,11 @@ impl Managed {
         let mut names: Vec<Arc<str>> = names.into_iter().collect();
         names.sort();
         names.dedup();
+        let mut folded_names: Vec<Box<[u8]>> =
+            names.iter().map(|name| folded(name.as_bytes())).collect();
+        folded_names.sort_by(|a, b| by_length(a, b));
         Self {
-            folded: names.iter().map(|name| folded(name.as_bytes())).collect(),
+            folded: folded_names.into(),
             names: names.into(),
             prefix: folded(prefix.as_bytes()),
         }
@@ -40,7 +45,11 @@ impl Managed {
                 .iter()
                 .zip(name)
                 .all(|(&ours, &theirs)| ours == fold(theirs));
-        by_prefix || (!self.folded.is_empty() && self.folded.contains(folded(name).as_ref()))
+        by_prefix
+            || self
+                .folded
+                .binary_search_by(|ours| by_length(ours, name))
+                .is_ok()
     }
 
     /// The managed header that the request's `Connection` header would make the next hop drop, if any
@@ -85,6 +94,13 @@ impl Managed {
             .map(|(name, _)| name)
             .filter(move |name| self.owns(name) && !set(name))
     }
+}
+
+/// The order of a folded name to a name in whatever spelling: by length, which tells most apart, then
+/// by what [`fold`] makes of their bytes.
+fn by_length(ours: &[u8], theirs: &[u8]) -> Ordering {
+    let bytes = || ours.iter().copied().cmp(theirs.iter().copied().map(fold));
+    ours.len().cmp(&theirs.len()).then_with(bytes)
 }
 
 fn folded(name: &[u8]) -> Box<[u8]> {

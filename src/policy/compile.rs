@@ -3,6 +3,9 @@
 
 mod authenticators;
 mod consumers;
+mod covers;
+mod managed;
+mod owners;
 mod routes;
 
 use std::collections::{HashMap, HashSet};
@@ -62,7 +65,7 @@ pub fn compile(set: &PolicySet, ports: &Ports, out: &mut Diagnostics) -> Option<
     {
         check_name(name, out);
     }
-    let managed = routes::managed(set, out);
+    let managed = managed::managed(set, out);
     let consumers = consumers::compile(set, out);
     let authenticators = authenticators::compile(set, &consumers, ports, out);
     let routes = routes::compile(set, &authenticators, &managed, out);

@@ -341,7 +341,7 @@ fn refuses_json_that_two_readers_would_read_apart() {
     let signer = Signer::ed25519("k");
     let bench = Bench::of(&[&signer]);
     let honest = claims(ISSUER).to_string();
-    let inside = &honest[1..honest.len() - 1];
+    let inside = honest.trim_matches(['{', '}']);
     let alg = "\"alg\":\"EdDSA\",\"kid\":\"k\"";
     assert_eq!(
         bench.reason(&signer.token_of(&format!("{{{alg}}}"), &honest)),

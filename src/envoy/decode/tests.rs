@@ -84,7 +84,7 @@ fn message(sent: &Sent, mode: Mode) -> auth::CheckRequest {
             .iter()
             .map(|(key, value)| core::HeaderValue {
                 key: key.clone(),
-                raw_value: value.clone().into_bytes().into(),
+                raw_value: value.clone().into_bytes(),
                 ..core::HeaderValue::default()
             })
             .collect(),
@@ -112,7 +112,7 @@ fn message(sent: &Sent, mode: Mode) -> auth::CheckRequest {
             String::from_utf8(sent.body.clone()).unwrap()
         },
         raw_body: if raw {
-            sent.body.clone().into()
+            sent.body.clone()
         } else {
             Default::default()
         },
@@ -410,7 +410,7 @@ fn reads_a_header_lines_text_where_there_are_no_bytes() {
             .unwrap();
         let map = request.http.as_mut().unwrap().header_map.as_mut().unwrap();
         map.headers[0].value = value.to_owned();
-        map.headers[0].raw_value = raw_value.as_bytes().to_vec().into();
+        map.headers[0].raw_value = raw_value.as_bytes().to_vec();
         let read = decode(&message).unwrap();
         let expected = if raw_value.is_empty() {
             value

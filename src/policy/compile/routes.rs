@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::authn::credential::Container;
-use crate::authn::{Authenticator, Method, RouteAuthn};
+use crate::authn::{Authenticator, RouteAuthn};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-use crate::headers::is_header_name;
-use crate::headers::plan::{Managed, may_inject, may_own};
-use crate::policy::compile::{DEFAULT_ENVIRONMENT, DEFAULT_RESERVED_PREFIX, unknown_name};
+use crate::headers::plan::Managed;
+use crate::policy::compile::covers::covered;
+use crate::policy::compile::owners::check_owners;
+use crate::policy::compile::{DEFAULT_ENVIRONMENT, unknown_name};
 use crate::policy::field::Expression;
 use crate::policy::inject::{InjectHeader, InjectPlan};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::route::{Route, RouteIndex, RouteMethods, RouteTable};
 use crate::policy::scope::{Scope, ScopeRule};
 use crate::policy::source::{
-    CoversSource, InjectSource, LevelSource, Located, Named, PolicySet, PolicySource, RouteSource,
-    ScopesSource,
+    InjectSource, LevelSource, Located, Named, PolicySet, PolicySource, RouteSource, ScopesSource,
 };
 
 /// All routes, compiled.
@@ -26,50 +25,6 @@ pub(super) struct Routes {
     pub(super) index: RouteIndex,
     pub(super) policies: Vec<Arc<str>>,
     pub(super) count: usize,
-}
-
-/// The managed headers: every name that any level injects, and the reserved prefix.
-pub(super) fn managed(set: &PolicySet, out: &mut Diagnostics) -> Managed {
-    let mut names: Vec<Arc<str>> = Vec::new();
-    for inject in all_levels(set).flat_map(|level| &level.inject) {
-        let name = &inject.name;
-        if !is_header_name(&name.value) {
-            let message = format!("`{}` is no header name", name.value);
-            out.push(
-                Diagnostic::error("bad-header", &name.place, message)
-                    .with_help("header names are written in lower case, as in `x-auth-principal`"),
-            );
-        } else if !may_inject(&name.value) {
-            let message = format!("`{}` cannot be injected", name.value);
-            out.push(Diagnostic::error("bad-header", &name.place, message).with_help(
-                "it belongs to the connection, to the message's framing, or to Envoy; choose a name of your own, as in `x-auth-principal`",
-            ));
-        } else {
-            names.push(name.value.as_str().into());
-        }
-    }
-    let prefix = set.defaults.reserved_prefix.as_ref();
-    if let Some(prefix) = prefix
-        && !may_own(&prefix.value)
-    {
-        let message = format!("`{}` is no prefix of header names", prefix.value);
-        out.push(
-            Diagnostic::error("bad-header", &prefix.place, message)
-                .with_help("lower case, ending in `-`, and covering no header that others need, as in `x-auth-`"),
-        );
-    }
-    Managed::new(
-        names,
-        prefix.map_or(DEFAULT_RESERVED_PREFIX, |prefix| &prefix.value),
-    )
-}
-
-fn all_levels(set: &PolicySet) -> impl Iterator<Item = &LevelSource> {
-    let policies = set.policies.iter().flat_map(|policy| {
-        let routes = policy.value.routes.iter().map(|route| &route.level);
-        std::iter::once(&policy.value.level).chain(routes)
-    });
-    std::iter::once(&set.defaults.level).chain(policies)
 }
 
 /// A route with where it was written, on its way into tables.
@@ -532,198 +487,4 @@ fn scope_rule(source: &Located<ScopesSource>, out: &mut Diagnostics) -> Option<S
     } else {
         ScopeRule::All(scopes)
     })
-}
-
-/// The paths that a route covers, each with its methods.
-fn covered<'a>(
-    covers: &'a CoversSource,
-    out: &mut Diagnostics,
-) -> Vec<(String, &'a Place, PathPattern, RouteMethods)> {
-    match covers {
-        CoversSource::Path { path, methods } => match PathPattern::parse(&path.value) {
-            Ok(pattern) => {
-                let methods = route_methods(methods, out);
-                vec![(path.value.clone(), &path.place, pattern, methods)]
-            }
-            Err(why) => {
-                let message = format!("`{}` is no path pattern", path.value);
-                out.push(Diagnostic::error("bad-path", &path.place, message).with_help(why));
-                Vec::new()
-            }
-        },
-        CoversSource::Grpc { service, methods } => {
-            check_grpc_name(service, true, out);
-            let literal = |text: &str| Segment::Literal(text.into());
-            let post = || RouteMethods::Named(vec!["POST".into()]);
-            if methods.is_empty() {
-                let segments = vec![literal(&service.value), Segment::Parameter("method".into())];
-                let path = format!("/{}/{{method}}", service.value);
-                let pattern = PathPattern {
-                    segments,
-                    below: false,
-                };
-                return vec![(path, &service.place, pattern, post())];
-            }
-            let mut paths = Vec::new();
-            for method in methods {
-                check_grpc_name(method, false, out);
-                let segments = vec![literal(&service.value), literal(&method.value)];
-                let path = format!("/{}/{}", service.value, method.value);
-                paths.push((
-                    path,
-                    &method.place,
-                    PathPattern {
-                        segments,
-                        below: false,
-                    },
-                    post(),
-                ));
-            }
-            paths
-        }
-    }
-}
-
-fn check_grpc_name(name: &Located<String>, dots: bool, out: &mut Diagnostics) {
-    let word = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with(|c: char| c.is_ascii_digit())
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    let good = if dots {
-        name.value.split('.').all(word)
-    } else {
-        word(&name.value)
-    };
-    if !good {
-        let (what, example) = if dots {
-            ("gRPC service", "orders.v1.OrderService")
-        } else {
-            ("gRPC method", "GetOrder")
-        };
-        let message = format!("`{}` is no {what}", name.value);
-        out.push(
-            Diagnostic::error("bad-grpc-name", &name.place, message)
-                .with_help(format!("write it as in the .proto file: `{example}`")),
-        );
-    }
-}
-
-fn route_methods(methods: &[Located<String>], out: &mut Diagnostics) -> RouteMethods {
-    if methods.is_empty() {
-        return RouteMethods::Usual;
-    }
-    let mut names: Vec<Box<str>> = Vec::new();
-    for method in methods {
-        let token = !method.value.is_empty() && is_header_name(&method.value.to_ascii_lowercase());
-        let known = [
-            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY",
-        ];
-        let upper = method.value.to_ascii_uppercase();
-        if !token || method.value.len() > 32 {
-            let message = format!("`{}` is no method", method.value);
-            out.push(Diagnostic::error("bad-method", &method.place, message));
-        } else if upper != method.value && known.contains(&upper.as_str()) {
-            let message = format!(
-                "methods are case-sensitive, and `{}` is none that is in use",
-                method.value
-            );
-            let help = format!("write `{upper}`");
-            out.push(Diagnostic::error("bad-method", &method.place, message).with_help(help));
-        } else if names.iter().any(|name| **name == *method.value) {
-            let message = format!("`{}` is listed twice", method.value);
-            out.push(Diagnostic::error(
-                "duplicate-method",
-                &method.place,
-                message,
-            ));
-        } else {
-            names.push(method.value.as_str().into());
-        }
-    }
-    RouteMethods::Named(names)
-}
-
-/// Reports two authenticators of one route that could both own a credential.
-fn check_owners(authenticators: &[Arc<Authenticator>], place: &Place, out: &mut Diagnostics) {
-    for (position, first) in authenticators.iter().enumerate() {
-        // A name that is listed twice was reported as that.
-        let others = authenticators.iter().skip(position + 1);
-        for second in others.filter(|second| !Arc::ptr_eq(first, second)) {
-            for (a, b) in first
-                .from
-                .iter()
-                .flat_map(|a| second.from.iter().map(move |b| (a, b)))
-            {
-                if a.container == b.container
-                    && let Some(why) = shared_owner(first, a, second, b)
-                {
-                    out.push(
-                        Diagnostic::error(
-                            "two-owners",
-                            place,
-                            format!("`{}` and `{}` cannot be told apart: {why}", first.name, second.name),
-                        )
-                        .with_help("read them from different places, give API keys different prefixes, or use one of them"),
-                    );
-                    break;
-                }
-            }
-        }
-    }
-}
-
-fn shared_owner(
-    first: &Authenticator,
-    a: &crate::authn::From,
-    second: &Authenticator,
-    b: &crate::authn::From,
-) -> Option<String> {
-    let place = match &a.container {
-        Container::Header(name) => format!("the header `{name}`"),
-        Container::Query(name) => format!("the query parameter `{name}`"),
-        Container::Cookie(name) => format!("the cookie `{name}`"),
-    };
-    let schemes = match (&a.scheme, &b.scheme) {
-        (Some(a), Some(b)) => {
-            if !a.eq_ignore_ascii_case(b) {
-                return None;
-            }
-            true
-        }
-        (None, None) => false,
-        _ => return Some(format!("one reads {place} whole, the other by a scheme")),
-    };
-    match (&first.method, &second.method) {
-        (Method::Jwt(one, _), Method::Jwt(two, _)) => (one.issuer() == two.issuer())
-            .then(|| format!("both take tokens of one issuer from {place}")),
-        (Method::ApiKey(one), Method::ApiKey(two)) => {
-            let shared = schemes
-                && a.scheme
-                    .as_deref()
-                    .is_some_and(|s| s.eq_ignore_ascii_case("bearer"));
-            let default = shared.then_some(crate::authn::api_key::DEFAULT_PREFIX);
-            match (
-                one.prefix.as_deref().or(default),
-                two.prefix.as_deref().or(default),
-            ) {
-                (Some(one), Some(two)) if !one.starts_with(two) && !two.starts_with(one) => None,
-                (Some(_), Some(_)) => Some(format!("both take keys of one prefix from {place}")),
-                _ => Some(format!(
-                    "both take keys from {place}, and not both name a `prefix`"
-                )),
-            }
-        }
-        (Method::ApiKey(keys), Method::Jwt(..)) | (Method::Jwt(..), Method::ApiKey(keys)) => {
-            let shared = a
-                .scheme
-                .as_deref()
-                .is_some_and(|s| s.eq_ignore_ascii_case("bearer"));
-            (keys.prefix.is_none() && !shared).then(|| {
-                format!("the API keys take whatever stands in {place}; they need a `prefix`")
-            })
-        }
-    }
 }

@@ -102,7 +102,7 @@ fn j2_no_algorithm_is_no_signature() {
     ] {
         let header = json!({"alg": algorithm, "kid": "k"});
         let signed = signer.token_with(&header, &claims(ISSUER));
-        let unsigned = &signed[..=signed.rfind('.').unwrap()];
+        let unsigned = signed.trim_end_matches(|c| c != '.');
         for token in [signed.as_str(), unsigned] {
             assert_eq!(
                 bench.reason(token),
@@ -120,7 +120,7 @@ fn j2_an_empty_signature_is_refused() {
     for signer in [Signer::ed25519("k"), Signer::rsa("k")] {
         let bench = Bench::of(&[&signer]);
         let token = signer.token(&claims(ISSUER));
-        let unsigned = &token[..=token.rfind('.').unwrap()];
+        let unsigned = token.trim_end_matches(|c| c != '.');
         assert_eq!(bench.reason(unsigned), Reason::TokenSignatureInvalid);
     }
 }

@@ -1,5 +1,6 @@
 //! Caches can't change a verdict.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::{Just, Strategy, prop_assert_eq, prop_oneof, proptest};
@@ -90,8 +91,8 @@ fn f5_one_configurations_token_is_not_anothers() {
     let signer = Signer::ed25519("k");
     let cache = token_cache(1 << 20);
     let cell = KeySetCell::fixed(set(&[&signer]));
-    let first = Bench::caching(cell.clone(), &DEFAULT_ALGORITHMS, cache.clone());
-    let mut second = Bench::caching(cell.clone(), &DEFAULT_ALGORITHMS, cache.clone());
+    let first = Bench::caching(Arc::clone(&cell), &DEFAULT_ALGORITHMS, cache.clone());
+    let mut second = Bench::caching(Arc::clone(&cell), &DEFAULT_ALGORITHMS, cache.clone());
     let strict = ClaimRules {
         audiences: Some(vec!["another-api".into()]),
         ..rules()

@@ -1,0 +1,93 @@
+//! Authenticators of one route that cannot be told apart.
+
+use std::sync::Arc;
+
+use crate::authn::credential::Container;
+use crate::authn::{Authenticator, Method};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+
+/// Reports two authenticators of one route that could both own a credential.
+pub(super) fn check_owners(
+    authenticators: &[Arc<Authenticator>],
+    place: &Place,
+    out: &mut Diagnostics,
+) {
+    for (position, first) in authenticators.iter().enumerate() {
+        // A name that is listed twice was reported as that.
+        let others = authenticators.iter().skip(position + 1);
+        for second in others.filter(|second| !Arc::ptr_eq(first, second)) {
+            for (a, b) in first
+                .from
+                .iter()
+                .flat_map(|a| second.from.iter().map(move |b| (a, b)))
+            {
+                if a.container == b.container
+                    && let Some(why) = shared_owner(first, a, second, b)
+                {
+                    out.push(
+                        Diagnostic::error(
+                            "two-owners",
+                            place,
+                            format!("`{}` and `{}` cannot be told apart: {why}", first.name, second.name),
+                        )
+                        .with_help("read them from different places, give API keys different prefixes, or use one of them"),
+                    );
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn shared_owner(
+    first: &Authenticator,
+    a: &crate::authn::From,
+    second: &Authenticator,
+    b: &crate::authn::From,
+) -> Option<String> {
+    let place = match &a.container {
+        Container::Header(name) => format!("the header `{name}`"),
+        Container::Query(name) => format!("the query parameter `{name}`"),
+        Container::Cookie(name) => format!("the cookie `{name}`"),
+    };
+    let schemes = match (&a.scheme, &b.scheme) {
+        (Some(a), Some(b)) => {
+            if !a.eq_ignore_ascii_case(b) {
+                return None;
+            }
+            true
+        }
+        (None, None) => false,
+        _ => return Some(format!("one reads {place} whole, the other by a scheme")),
+    };
+    match (&first.method, &second.method) {
+        (Method::Jwt(one, _), Method::Jwt(two, _)) => (one.issuer() == two.issuer())
+            .then(|| format!("both take tokens of one issuer from {place}")),
+        (Method::ApiKey(one), Method::ApiKey(two)) => {
+            let shared = schemes
+                && a.scheme
+                    .as_deref()
+                    .is_some_and(|s| s.eq_ignore_ascii_case("bearer"));
+            let default = shared.then_some(crate::authn::api_key::DEFAULT_PREFIX);
+            match (
+                one.prefix.as_deref().or(default),
+                two.prefix.as_deref().or(default),
+            ) {
+                (Some(one), Some(two)) if !one.starts_with(two) && !two.starts_with(one) => None,
+                (Some(_), Some(_)) => Some(format!("both take keys of one prefix from {place}")),
+                _ => Some(format!(
+                    "both take keys from {place}, and not both name a `prefix`"
+                )),
+            }
+        }
+        (Method::ApiKey(keys), Method::Jwt(..)) | (Method::Jwt(..), Method::ApiKey(keys)) => {
+            let shared = a
+                .scheme
+                .as_deref()
+                .is_some_and(|s| s.eq_ignore_ascii_case("bearer"));
+            (keys.prefix.is_none() && !shared).then(|| {
+                format!("the API keys take whatever stands in {place}; they need a `prefix`")
+            })
+        }
+    }
+}
