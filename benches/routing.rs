@@ -18,6 +18,7 @@ use portcullis::authn::jwt::token_cache;
 use portcullis::diagnostic::Diagnostics;
 use portcullis::request::Request;
 use portcullis::request::raw::RawCheck;
+use portcullis::secret::Digest;
 use portcullis::snapshot::Snapshot;
 
 /// The same allocator as the program's.
@@ -138,9 +139,11 @@ fn write_policies(directory: &Path, routes: usize, consumers: usize) -> std::io:
     for (file, first) in (0..consumers).step_by(1_000).enumerate() {
         let mut text = "version: portcullis/v1\nconsumers:\n".to_owned();
         for consumer in first..consumers.min(first + 1_000) {
+            let digest = Digest::of(format!("key of consumer {consumer}").as_bytes());
             let _ = write!(
                 text,
-                "  partner-{consumer}:\n    scopes: [orders:read, invoices:read]\n    credentials:\n      keys: [{{id: key-{consumer}, hash: \"sha256:{consumer:064x}\"}}]\n"
+                "  partner-{consumer}:\n    scopes: [orders:read, invoices:read]\n    credentials:\n      keys: [{{id: key-{consumer}, hash: \"sha256:{}\"}}]\n",
+                digest.to_hex()
             );
         }
         std::fs::write(directory.join(format!("consumers-{file}.yaml")), text)?;

@@ -72,6 +72,13 @@ impl Diagnostic {
         Self::new(Severity::Warning, code, Some(place.clone()), message.into())
     }
 
+    /// Warns of a file as a whole.
+    pub fn warning_in(code: &'static str, file: &str, message: impl Into<String>) -> Self {
+        let mut warning = Self::global_error(code, message).in_file(file);
+        warning.severity = Severity::Warning;
+        warning
+    }
+
     /// An error that belongs to no place, such as an empty directory. See [`Diagnostic::in_file`].
     pub fn global_error(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(Severity::Error, code, None, message.into())

@@ -15,7 +15,10 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 /// root certificates and a connection pool along.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    client: reqwest::Client,
+    /// For https; through a proxy where the environment names one.
+    secure: reqwest::Client,
+    /// For plain http, which is only trusted where nobody stands in between: never through a proxy.
+    plain: reqwest::Client,
 }
 
 /// A document and how long its server says it may be kept.
@@ -31,8 +34,8 @@ pub struct Document {
 #[derive(Debug, thiserror::Error)]
 pub enum CannotFetch {
     /// No client can be made.
-    #[error("cannot set up an HTTP client: {0}")]
-    Client(reqwest::Error),
+    #[error("cannot set up an HTTP client{0}; are the machine's CA certificates installed?")]
+    Client(String),
     /// No connection, no answer in time, or a broken one.
     #[error("{0}{1}")]
     Exchange(reqwest::Error, String),
@@ -50,14 +53,20 @@ impl HttpClient {
     /// # Errors
     /// [`CannotFetch::Client`], when the machine's root certificates cannot be loaded, say.
     pub fn new() -> Result<Self, CannotFetch> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .pool_idle_timeout(Duration::from_secs(90))
-            .build()
-            .map_err(CannotFetch::Client)?;
-        Ok(Self { client })
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .timeout(TIMEOUT)
+                .pool_idle_timeout(Duration::from_secs(90))
+        };
+        let made = |built: reqwest::Result<reqwest::Client>| {
+            built.map_err(|error| CannotFetch::Client(causes(&error)))
+        };
+        Ok(Self {
+            secure: made(builder().build())?,
+            plain: made(builder().no_proxy().build())?,
+        })
     }
 
     /// Fetches a JSON document.
@@ -65,8 +74,12 @@ impl HttpClient {
     /// # Errors
     /// [`CannotFetch`].
     pub async fn get_json(&self, url: &Url) -> Result<Document, CannotFetch> {
-        let request = self
-            .client
+        let client = if url.scheme() == "https" {
+            &self.secure
+        } else {
+            &self.plain
+        };
+        let request = client
             .get(url.clone())
             .header("accept", "application/json, application/jwk-set+json");
         let mut response = request.send().await.map_err(exchange)?;
@@ -99,14 +112,19 @@ impl HttpClient {
 
 /// reqwest's own text names the URL and little more: what failed stands in the sources.
 fn exchange(error: reqwest::Error) -> CannotFetch {
+    let causes = causes(&error);
+    CannotFetch::Exchange(error.without_url(), causes)
+}
+
+fn causes(error: &reqwest::Error) -> String {
     let mut causes = String::new();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         causes.push_str(": ");
         causes.push_str(&inner.to_string());
         cause = inner.source();
     }
-    CannotFetch::Exchange(error.without_url(), causes)
+    causes
 }
 
 fn max_age(cache_control: &str) -> Option<Duration> {

@@ -114,6 +114,18 @@ fn prepare_one(
                 Some((KeySetCell::empty(), Some(Source::Url(url))))
             }
             JwksSource::Inline(value) => {
+                if has_secret(value) {
+                    out.push(
+                        Diagnostic::error(
+                            "literal-secret",
+                            &located.place,
+                            "this key set holds a shared or a private key",
+                        )
+                        .hide_snippet()
+                        .with_help("secrets are referred to, not written: use `jwks: {file: …}`, and only public keys where there are any"),
+                    );
+                    return None;
+                }
                 let set = parsed(value.to_string().as_bytes(), &located.place, out)?;
                 Some((KeySetCell::fixed(set), None))
             }
@@ -140,6 +152,14 @@ fn prepare_one(
     }
 }
 
+/// Whether a key set written into a policy holds what must not be read by everybody who reads that.
+fn has_secret(set: &Value) -> bool {
+    let keys = set.get("keys").and_then(Value::as_array);
+    keys.into_iter()
+        .flatten()
+        .any(|key| key.get("k").is_some() || key.get("d").is_some())
+}
+
 fn parsed(document: &[u8], place: &Place, out: &mut Diagnostics) -> Option<KeySet> {
     match KeySet::parse(document) {
         Ok(set) => Some(set),
@@ -158,16 +178,36 @@ fn parsed(document: &[u8], place: &Place, out: &mut Diagnostics) -> Option<KeySe
 /// A URL whose answer can be trusted: https, or http where nobody can stand in between or the operator
 /// says so.
 fn safe_url(text: &str, allow_http: bool, place: &Place, out: &mut Diagnostics) -> Option<Url> {
+    // A URL may hold a password or a token: then it is not shown.
+    let secretive = text.contains(['@', '?']);
+    let told = |error: Diagnostic| {
+        if secretive {
+            error.hide_snippet()
+        } else {
+            error
+        }
+    };
     let url = match Url::parse(text) {
         Ok(url) => url,
         Err(error) => {
-            out.push(
-                Diagnostic::error("bad-url", place, format!("`{text}` is no URL: {error}"))
+            out.push(told(
+                Diagnostic::error("bad-url", place, format!("this is no URL: {error}"))
                     .with_help("write it whole, as in `https://login.example.com/jwks.json`"),
-            );
+            ));
             return None;
         }
     };
+    if !url.username().is_empty() || url.password().is_some() {
+        out.push(told(
+            Diagnostic::error(
+                "secret-in-url",
+                place,
+                "the URL holds a user name or a password",
+            )
+            .with_help("keys are public: serve them without credentials, or use `jwks: {file: …}`"),
+        ));
+        return None;
+    }
     match url.scheme() {
         "https" => Some(url),
         "http" if allow_http || is_loopback(&url) => Some(url),
@@ -175,9 +215,9 @@ fn safe_url(text: &str, allow_http: bool, place: &Place, out: &mut Diagnostics) 
             let message = format!(
                 "keys fetched over `{scheme}` can be replaced on their way: who does that makes valid tokens"
             );
-            out.push(Diagnostic::error("insecure-url", place, message).with_help(
+            out.push(told(Diagnostic::error("insecure-url", place, message).with_help(
                 "use https; or name the address with `jwks: {url: …, allow_http: true}` if the network in between is trusted",
-            ));
+            )));
             None
         }
     }
@@ -193,16 +233,23 @@ fn is_loopback(url: &Url) -> bool {
     })
 }
 
+/// A URL as it may be logged: without what stands behind its path, and without user information.
+fn shown(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map_or(String::new(), |port| format!(":{port}"));
+    format!("{}://{host}{port}{}", url.scheme(), url.path())
+}
+
 /// Why a key set could not be had.
 #[derive(Debug, thiserror::Error)]
 enum NotFresh {
-    #[error("{0}: {1}")]
+    #[error("{url}: {1}", url = shown(.0))]
     Fetch(Url, CannotFetch),
     #[error("{0}: {1}")]
     File(String, std::io::Error),
     #[error("{0}: not a key set: {1}")]
     KeySet(String, crate::authn::key_set::BadKeySet),
-    #[error("{0}: {1}")]
+    #[error("{url}: {1}", url = shown(.0))]
     Discovery(Url, String),
     #[error("there is no HTTP client")]
     NoClient,
@@ -272,7 +319,7 @@ async fn jwk_set(url: &Url, http: &HttpClient) -> Result<(KeySet, Duration), Not
         .get_json(url)
         .await
         .map_err(|error| NotFresh::Fetch(url.clone(), error))?;
-    let set = KeySet::parse(&document.bytes).map_err(|e| NotFresh::KeySet(url.to_string(), e))?;
+    let set = KeySet::parse(&document.bytes).map_err(|e| NotFresh::KeySet(shown(url), e))?;
     let pause = document
         .max_age
         .unwrap_or(REFRESH)

@@ -1,10 +1,12 @@
 //! What happens to one request, stage by stage.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
 
 use crate::audit::trace_context::TraceContext;
 use crate::audit::{Recorder, Trail};
@@ -60,14 +62,16 @@ impl Pipeline {
         let outcome = {
             // Pinned where it stands: moving it into the timeout would copy all of its state.
             let judged = pin!(self.judge(raw, &snapshot.table, &mut trail));
-            tokio::time::timeout(budget, judged).await
+            tokio::time::timeout(budget, AssertUnwindSafe(judged).catch_unwind()).await
         };
-        let outcome = outcome.unwrap_or_else(|_| {
-            Err(Refusal::new(
+        let outcome = match outcome {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => Err(panicked(panic.as_ref())),
+            Err(_) => Err(Refusal::new(
                 Reason::DeadlineExceeded,
                 format!("the check outlived its budget of {} ms", budget.as_millis()),
-            ))
-        });
+            )),
+        };
         match outcome {
             Ok(allow) => {
                 trail.end(Reason::Allowed, 200, "");
@@ -112,6 +116,20 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+/// A fault of ours: logged, and denied.
+pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Refusal {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned());
+    tracing::error!(panic = text, "a check panicked; it was denied");
+    Refusal::new(
+        Reason::InternalFault,
+        "the check panicked; the log says where",
+    )
 }
 
 fn deny(refusal: &Refusal, trail: &mut Trail) -> Verdict {

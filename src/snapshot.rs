@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::authn::jwt::TokenCache;
 use crate::config::load;
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::jwks::{self, Fetch};
 use crate::policy::compile::{self, PolicyTable, Ports};
 
@@ -35,6 +35,13 @@ impl Snapshot {
             token_cache,
         };
         let table = compile::compile(&set, &ports, out)?;
+        if table.route_count == 0 {
+            out.push(
+                Diagnostic::global_error("no-routes", "no route is defined: every request would be refused")
+                    .with_help("define a policy with at least one route; an empty set is never read as \"no rules\""),
+            );
+            return None;
+        }
         Some(Arc::new(Self { table, fetches }))
     }
 

@@ -15,6 +15,12 @@ use crate::envoy::service::{Authorization, Engine};
 /// The descriptors of the services that reflection tells of.
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+/// The most streams that Envoy may have reset before they were looked at.
+const MAX_RESET_STREAMS: usize = 1 << 20;
+
+/// The most bytes of gRPC metadata: Envoy's own bound on a request's headers is 60 KiB by default.
+const MAX_METADATA_BYTES: u32 = 1 << 20;
+
 /// One worker as the acceptor sees it.
 #[derive(Clone)]
 struct Lane {
@@ -202,7 +208,14 @@ impl<E: Engine, H: Health> Worker<E, H> {
             // The sender lives as long as the process; if it is gone, it is time to stop as well.
             let _ = stop.wait_for(|stop| *stop).await;
         };
+        // hyper's bounds against hostile clients would let one caller behind Envoy end the connection that
+        // all callers' checks share: Envoy turns each request that is given up into a reset stream, and may
+        // pass a caller's trace headers on. Envoy is trusted with as many resets, and with as much metadata,
+        // as it may itself receive.
         Server::builder()
+            .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
+            .http2_max_local_error_reset_streams(Some(MAX_RESET_STREAMS))
+            .http2_max_header_list_size(MAX_METADATA_BYTES)
             .add_service(service)
             .add_service(health)
             .add_service(reflection)

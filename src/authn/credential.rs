@@ -177,7 +177,7 @@ fn cookie_name(pair: &[u8]) -> &[u8] {
 }
 
 /// What taking credentials out of a request changes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Stripped {
     /// Headers to remove.
     pub headers: Vec<Bytes>,
@@ -185,6 +185,17 @@ pub struct Stripped {
     pub parameters: Vec<Bytes>,
     /// What is left of `Cookie`, if cookies were taken out of it: empty means remove the header.
     pub cookie: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Stripped {
+    /// Without the other cookies of the request.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stripped")
+            .field("headers", &self.headers)
+            .field("parameters", &self.parameters)
+            .field("cookie", &self.cookie.as_ref().map(|_| "redacted"))
+            .finish()
+    }
 }
 
 impl Stripped {

@@ -263,15 +263,15 @@ impl JwtVerifier {
         clock: &dyn Clock,
     ) -> Result<Arc<KeySet>, Refusal> {
         match parts.check(&set) {
-            Err(NotProven::KeyUnknown) => {}
-            Err(NotProven::Refused(refusal)) => return Err(refusal),
             Ok(()) => return Ok(set),
+            Err(NotProven::Refused(refusal)) => return Err(refusal),
+            Err(NotProven::KeyUnknown | NotProven::NoKeyFits(_)) => {}
         }
         let refreshed = self.keys.refresh(clock).await;
         let newest = self.keys.current().unwrap_or(set);
         match (parts.check(&newest), refreshed) {
             (Ok(()), _) => Ok(newest),
-            (Err(NotProven::Refused(refusal)), _) => Err(refusal),
+            (Err(NotProven::Refused(refusal) | NotProven::NoKeyFits(refusal)), _) => Err(refusal),
             (Err(NotProven::KeyUnknown), Refreshed::Newest) => Err(Refusal::new(
                 Reason::TokenKeyUnknown,
                 "the issuer has no key of the token's `kid`",
@@ -285,7 +285,10 @@ impl JwtVerifier {
 }
 
 enum NotProven {
+    /// The token names a key that the set does not hold.
     KeyUnknown,
+    /// The token names no key, and none of the set proves it: the key may be newer than the set.
+    NoKeyFits(Refusal),
     Refused(Refusal),
 }
 
@@ -369,10 +372,14 @@ impl<'a> Parts<'a> {
             }
         }
         if tried {
-            Err(NotProven::Refused(Refusal::new(
+            let mismatch = Refusal::new(
                 Reason::TokenSignatureInvalid,
                 "the signature does not match",
-            )))
+            );
+            Err(match self.key_id {
+                Some(_) => NotProven::Refused(mismatch),
+                None => NotProven::NoKeyFits(mismatch),
+            })
         } else if named {
             Err(NotProven::Refused(Refusal::new(
                 Reason::TokenAlgorithmRefused,

@@ -448,6 +448,9 @@ impl KeySetCell {
                 .compare_exchange(due, next, Ordering::SeqCst, Ordering::SeqCst)
                 .is_ok();
         if claimed {
+            // Said here and not only by the task, which takes a moment to wake: whoever asks in between
+            // waits for this fetch as well.
+            self.fetching.store(true, Ordering::SeqCst);
             self.wanted.notify_one();
         }
         claimed

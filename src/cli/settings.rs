@@ -23,10 +23,13 @@ pub(super) fn with_file(arguments: Vec<OsString>) -> Result<Vec<OsString>, Strin
         return Ok(arguments);
     };
     let flags = read(&path, |variable| environment(variable).is_some())?;
-    // Tried alone first, so that the file's own mistakes are told as such.
-    let program = [OsString::from("portcullis"), OsString::from("serve")];
-    let alone = program.into_iter().chain(flags.iter().map(OsString::from));
-    if let Err(error) = Cli::command().try_get_matches_from(alone) {
+    // Tried first without the command line, so that the file's own mistakes are told as such. What is
+    // wrong in the environment is wrong without the file, too.
+    let bare = || [OsString::from("portcullis"), OsString::from("serve")].into_iter();
+    let alone = bare().chain(flags.iter().map(OsString::from));
+    if Cli::command().try_get_matches_from(bare()).is_ok()
+        && let Err(error) = Cli::command().try_get_matches_from(alone)
+    {
         return Err(format!(
             "in the settings file {}: {}",
             path.display(),
@@ -50,21 +53,22 @@ fn environment(variable: &str) -> Option<OsString> {
     std::env::var_os(variable)
 }
 
+/// The last `--settings`, as for every other flag, or the environment's.
 fn file(arguments: &[OsString]) -> Option<PathBuf> {
+    let mut named = None;
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let text = argument.to_string_lossy();
         if text == FILE_FLAG {
-            return rest.next().map(PathBuf::from);
-        }
-        if let Some(path) = text
+            named = rest.next().map(PathBuf::from);
+        } else if let Some(path) = text
             .strip_prefix(FILE_FLAG)
             .and_then(|text| text.strip_prefix('='))
         {
-            return Some(PathBuf::from(path));
+            named = Some(PathBuf::from(path));
         }
     }
-    environment(FILE_VARIABLE).map(PathBuf::from)
+    named.or_else(|| environment(FILE_VARIABLE).map(PathBuf::from))
 }
 
 fn read(path: &PathBuf, overridden: impl Fn(&str) -> bool) -> Result<Vec<String>, String> {

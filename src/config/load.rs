@@ -81,6 +81,15 @@ fn policy_files(directory: &Path, out: &mut Diagnostics) -> Vec<PathBuf> {
             );
         } else if is_yaml {
             files.push(path);
+        } else if looks_like_yaml(&path) {
+            out.push(
+                Diagnostic::warning_in(
+                    "ignored-file",
+                    &path.display().to_string(),
+                    "this file is not read: its name ends in neither `.yaml` nor `.yml`",
+                )
+                .with_help("rename it, or take it out of the policy directory"),
+            );
         }
         if files.len() > MAX_FILES {
             let message = format!(
@@ -93,6 +102,18 @@ fn policy_files(directory: &Path, out: &mut Diagnostics) -> Vec<PathBuf> {
     }
     files.sort();
     files
+}
+
+/// Whether somebody may have meant a file to count: `ORDERS.YAML`, `orders.yaml.bak`.
+fn looks_like_yaml(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_ascii_lowercase();
+    name.split('.')
+        .skip(1)
+        .any(|part| matches!(part, "yaml" | "yml"))
 }
 
 fn read(

@@ -26,6 +26,7 @@ use tonic::server::{Grpc, NamedService, UnaryService};
 use crate::audit::trace_context::TraceContext;
 use crate::envoy::codec::{CheckCodec, Decoded};
 use crate::envoy::encode;
+use crate::pipeline::panicked;
 use crate::request::raw::RawCheck;
 use crate::verdict::{Reason, Refusal, Verdict};
 
@@ -179,16 +180,7 @@ impl<E: Engine> Authorization<E> {
                 Reason::DeadlineExceeded,
                 "the check's message did not arrive in time",
             ),
-            Err(panic) => {
-                tracing::error!(
-                    panic = panic_text(panic.as_ref()),
-                    "a check panicked; it was denied"
-                );
-                self.refuse(
-                    Reason::InternalFault,
-                    "the check panicked; the log says where",
-                )
-            }
+            Err(panic) => answer(&self.engine.refuse(&panicked(panic.as_ref()))),
         }
     }
 }
@@ -274,14 +266,6 @@ fn grpc_timeout(value: &[u8]) -> Option<Duration> {
         b'n' => Duration::from_nanos(amount),
         _ => return None,
     })
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
 /// A whole gRPC response around a verdict, for where tonic has none to give.

@@ -64,19 +64,22 @@ impl Managed {
     }
 
     /// The names to remove whatever the request shows, given the names that this decision sets: each
-    /// managed name that it does not set, and the spelling with `_` of each, which a CGI-like upstream
-    /// reads as the same variable. They are listed even if the request does not carry them, because
+    /// managed name that it does not set, and the spellings with `-`, `_` and `.` of each, which a CGI-like
+    /// upstream reads as the same variable. They are listed even if the request does not carry them, because
     /// Envoy may be told not to show some headers to the check.
     pub fn always_removed(&self, set: &HashSet<&str>) -> Vec<Arc<str>> {
-        let mut removed = Vec::new();
+        let mut removed: Vec<Arc<str>> = Vec::new();
         for name in self.names.iter() {
-            if !set.contains(name.as_ref()) {
-                removed.push(Arc::clone(name));
-            }
-            if name.contains('-') {
-                let spelling = name.replace('-', "_");
-                if !set.contains(spelling.as_str()) {
-                    removed.push(spelling.into());
+            let respelled =
+                |separator: &str| -> Arc<str> { name.replace(['-', '_', '.'], separator).into() };
+            for spelling in [
+                Arc::clone(name),
+                respelled("-"),
+                respelled("_"),
+                respelled("."),
+            ] {
+                if !set.contains(spelling.as_ref()) && !removed.contains(&spelling) {
+                    removed.push(spelling);
                 }
             }
         }
@@ -216,7 +219,16 @@ mod tests {
     fn h4_lists_what_is_not_set_even_if_not_seen() {
         let removed = managed().always_removed(&HashSet::from(["x-auth-principal"]));
         let removed: Vec<&str> = removed.iter().map(AsRef::as_ref).collect();
-        assert_eq!(removed, ["x_auth_principal", "x-tenant", "x_tenant"]);
+        assert_eq!(
+            removed,
+            [
+                "x_auth_principal",
+                "x.auth.principal",
+                "x-tenant",
+                "x_tenant",
+                "x.tenant"
+            ]
+        );
     }
 
     #[test]

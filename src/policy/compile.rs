@@ -67,7 +67,7 @@ pub fn compile(set: &PolicySet, ports: &Ports, out: &mut Diagnostics) -> Option<
     }
     let managed = managed::managed(set, out);
     let consumers = consumers::compile(set, out);
-    let authenticators = authenticators::compile(set, &consumers, ports, out);
+    let authenticators = authenticators::compile(set, &managed, &consumers, ports, out);
     let routes = routes::compile(set, &authenticators, &managed, out);
     if out.has_errors() {
         return None;

@@ -100,7 +100,11 @@ impl InjectPlan {
 }
 
 fn joined(texts: &[Cow<'_, str>]) -> String {
-    let words: Vec<String> = texts.iter().map(|text| encoded(text, true)).collect();
+    let words: Vec<String> = texts
+        .iter()
+        .filter(|text| !text.is_empty())
+        .map(|text| encoded(text, true))
+        .collect();
     words.join(" ")
 }
 
@@ -148,6 +152,7 @@ mod tests {
             assert_eq!(encoded(text, false), sent, "{text}");
         }
         assert_eq!(joined(&["a b".into(), "c".into()]), "a%20b c");
+        assert_eq!(joined(&["".into(), "".into()]), "");
     }
 
     proptest! {

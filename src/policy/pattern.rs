@@ -149,6 +149,9 @@ fn read_segment(segment: &str, may_be_empty: bool) -> Result<Segment, &'static s
         }
         return Ok(Segment::Parameter(name.into()));
     }
+    if segment.starts_with(':') {
+        return Err("a parameter is written in braces: `/orders/{order_id}`");
+    }
     if segment.contains(['{', '}']) {
         return Err("a parameter is a whole segment: `/orders/{order_id}`");
     }

@@ -99,11 +99,11 @@ impl CanonicalPath {
         }
         let text = if encoded {
             let decoded = decode(bytes)?;
-            Text::Owned(
-                String::from_utf8(decoded)
-                    .map_err(|_| BadPath::NotUtf8)?
-                    .into(),
-            )
+            let text = String::from_utf8(decoded).map_err(|_| BadPath::NotUtf8)?;
+            if text.contains(char::is_control) {
+                return Err(BadPath::Control);
+            }
+            Text::Owned(text.into())
         } else {
             Text::Shared(raw.clone())
         };

@@ -191,3 +191,37 @@ async fn a_key_set_in_a_file_is_read_and_a_bad_one_is_a_mistake_of_the_policy() 
         broken.stderr_text()
     );
 }
+
+#[tokio::test]
+async fn a_secret_in_the_address_of_keys_is_told_to_nobody() {
+    let dead = crate::support::ports::DeadAddress::reserve();
+    let query = format!(
+        ", jwks: {{url: \"http://{}/jwks?token=s3cret\"}}",
+        dead.addr()
+    );
+    let directory = crate::world::policy_directory(&policies(crate::world::ISSUER, &query));
+    let portcullis = Portcullis::spawn(serve(directory.path()));
+    portcullis
+        .wait_for_log(|line| line["level"] == "WARN")
+        .await;
+    assert!(
+        !portcullis.stderr_text().contains("s3cret"),
+        "{}",
+        portcullis.stderr_text()
+    );
+    let user = ", jwks: {url: \"https://bob:hunter2@login.example.com/jwks\"}";
+    let directory = crate::world::policy_directory(&policies(crate::world::ISSUER, user));
+    let mut refused = Portcullis::spawn(serve(directory.path()));
+    let status = refused.wait_exit(std::time::Duration::from_secs(20)).await;
+    assert_eq!(status.code(), Some(78));
+    assert!(
+        refused.stderr_text().contains("secret-in-url"),
+        "{}",
+        refused.stderr_text()
+    );
+    assert!(
+        !refused.stderr_text().contains("hunter2"),
+        "{}",
+        refused.stderr_text()
+    );
+}

@@ -341,3 +341,102 @@ async fn reflection_tells_of_the_services() {
         MessageResponse::FileDescriptorResponse(_)
     ));
 }
+
+/// One HTTP/2 frame (RFC 9113 section 4.1).
+fn http2_frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("fits").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A header block without compression (RFC 7541 section 6.2.2).
+fn header_block(lines: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| {
+        let length = u8::try_from(text.len()).expect("short");
+        assert!(length < 127, "a longer text needs a longer length");
+        [&[length], text.as_bytes()].concat()
+    };
+    lines
+        .iter()
+        .flat_map(|(name, value)| [vec![0], text(name), text(value)].concat())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_burst_of_cancelled_checks_ends_nobody_elses() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let directory = policy_directory(&Usual::new().yaml);
+    let portcullis = Portcullis::start(serve(directory.path())).await;
+    let mut stream = tokio::net::TcpStream::connect(portcullis.check_addr().await)
+        .await
+        .expect("connects");
+    let head = header_block(&[
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", CHECK),
+        (":authority", "portcullis"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ]);
+    let http = [
+        field(2, b"GET"),
+        field(4, b"/healthz"),
+        field(5, b"api.example.com"),
+    ]
+    .concat();
+    let message = frame(&check_of(&http));
+    let mut burst = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    burst.extend(http2_frame(4, 0, 0, &[]));
+    // One check that is waited for, then many that a client gives up at once.
+    burst.extend(http2_frame(1, 4, 1, &head));
+    burst.extend(http2_frame(0, 1, 1, &message));
+    for stream in (3..601).step_by(2) {
+        burst.extend(http2_frame(1, 4, stream, &head));
+        burst.extend(http2_frame(0, 1, stream, &message));
+        burst.extend(http2_frame(3, 0, stream, &8u32.to_be_bytes()));
+    }
+    stream.write_all(&burst).await.expect("sent");
+    let mut received = Vec::new();
+    let answered = async {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let count = stream.read(&mut buffer).await.expect("reads");
+            assert_ne!(count, 0, "the connection was closed");
+            received.extend_from_slice(&buffer[..count]);
+            let mut rest = received.as_slice();
+            while let [a, b, c, kind, flags, s0, s1, s2, s3, after @ ..] = rest {
+                let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+                let id = u32::from_be_bytes([*s0, *s1, *s2, *s3]);
+                assert_ne!(*kind, 7, "GOAWAY");
+                if id == 1 && *kind == 1 && flags & 1 == 1 {
+                    return;
+                }
+                let Some(next) = after.get(length..) else {
+                    break;
+                };
+                rest = next;
+            }
+        }
+    };
+    tokio::time::timeout(crate::support::wait::DEADLINE, answered)
+        .await
+        .expect("the check that was not cancelled is answered");
+}
+
+#[tokio::test]
+async fn metadata_that_a_client_had_envoy_pass_on_is_no_reason_for_an_error() {
+    let directory = policy_directory(&Usual::new().yaml);
+    let portcullis = Portcullis::start(serve(directory.path())).await;
+    let http = [
+        field(2, b"GET"),
+        field(4, b"/orders"),
+        field(5, b"api.example.com"),
+    ]
+    .concat();
+    let long = "k=v,".repeat(15_000);
+    let response = call(CHECK, frame(&check_of(&http)))
+        .header("tracestate", &long)
+        .send_h2(portcullis.check_addr().await)
+        .await;
+    assert_eq!(denial(&response).1, 401);
+}

@@ -263,7 +263,11 @@ fn jwks(node: &Node, directory: &Path, out: &mut Diagnostics) -> Option<Located<
         (None, Some(file), None) => {
             JwksSource::File(directory.join(yaml::text(file, "`file`", out)?))
         }
-        (None, None, Some(inline)) => JwksSource::Inline(yaml::to_json(inline)),
+        (None, None, Some(inline)) => {
+            // Somebody may have pasted a private key: no diagnostic shows what stands here.
+            inline.conceal();
+            JwksSource::Inline(yaml::to_json(inline))
+        }
         _ => {
             let message = "`jwks` names exactly one of `url`, `file` and `inline`";
             out.push(

@@ -12,6 +12,7 @@ use crate::authn::{Authenticator, ClaimedConsumers, From, Method};
 use crate::consumer::Consumer;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::headers::is_header_name;
+use crate::headers::plan::Managed;
 use crate::policy::compile::consumers::granted;
 use crate::policy::compile::{Ports, unknown_name};
 use crate::policy::source::{
@@ -23,6 +24,7 @@ use crate::secret::Digest;
 /// All authenticators, in the order of their names.
 pub(super) fn compile(
     set: &PolicySet,
+    managed: &Managed,
     consumers: &HashMap<&str, Arc<Consumer>>,
     ports: &Ports,
     out: &mut Diagnostics,
@@ -31,7 +33,11 @@ pub(super) fn compile(
     let mut authenticators: Vec<Arc<Authenticator>> = set
         .authenticators
         .iter()
-        .filter_map(|authenticator| one(authenticator, set, consumers, ports, out))
+        .filter_map(|authenticator| {
+            let compiled = one(authenticator, set, consumers, ports, out)?;
+            check_forward(&authenticator.name.place, &compiled, managed, out);
+            Some(compiled)
+        })
         .map(Arc::new)
         .collect();
     authenticators.sort_by(|a, b| a.name.cmp(&b.name));
@@ -69,6 +75,32 @@ fn one(
         forward: source.forward,
         method,
     })
+}
+
+/// Reports a credential that is to be forwarded in a header that is ours, and so never the caller's.
+fn check_forward(
+    place: &Place,
+    authenticator: &Authenticator,
+    managed: &Managed,
+    out: &mut Diagnostics,
+) {
+    if !authenticator.forward {
+        return;
+    }
+    for from in &authenticator.from {
+        if let Container::Header(name) = &from.container
+            && managed.owns(name.as_bytes())
+        {
+            out.push(
+                Diagnostic::error(
+                    "forward-managed",
+                    place,
+                    format!("`forward: true` cannot hold: `{name}` is a managed header, which no caller's value passes in"),
+                )
+                .with_help("read the credential from another header, inject another one, or change `defaults.reserved_prefix`"),
+            );
+        }
+    }
 }
 
 fn check_prefix(prefix: &Located<String>, out: &mut Diagnostics) {
@@ -152,7 +184,22 @@ fn from(source: &AuthenticatorSource, kind: &KindSource, out: &mut Diagnostics) 
                 }
             }
         };
-        if places.contains(&place) {
+        let mixed = places.iter().any(|other| {
+            other.container == place.container && other.scheme.is_some() != place.scheme.is_some()
+        });
+        let twice = places.iter().any(|other| {
+            let schemes = (other.scheme.as_deref(), place.scheme.as_deref());
+            other.container == place.container
+                && match schemes {
+                    (Some(one), Some(two)) => one.eq_ignore_ascii_case(two),
+                    (None, None) => true,
+                    _ => false,
+                }
+        });
+        if mixed {
+            let message = "one header cannot be read both whole and by a scheme";
+            out.push(Diagnostic::error("bad-place", &located.place, message));
+        } else if twice {
             let message = "this place is listed twice";
             out.push(Diagnostic::error(
                 "duplicate-place",

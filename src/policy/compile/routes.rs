@@ -293,20 +293,8 @@ impl<'a> Compiler<'a> {
         let environment = levels.iter().find_map(|level| level.environment.as_ref());
         let environment = environment.map_or(DEFAULT_ENVIRONMENT, |environment| &environment.value);
         let public = authn.is_none();
-        let by_itself = source
-            .level
-            .public
-            .as_ref()
-            .is_some_and(|public| public.value);
-        if let (true, Some(scopes)) = (public && !by_itself, &source.level.scopes) {
-            out.push(
-                Diagnostic::error(
-                    "public-contradiction",
-                    &scopes.place,
-                    "this route is public by its policy, and `scopes` asks something of the caller",
-                )
-                .with_help("say on the route how callers authenticate: `authenticate: …`"),
-            );
+        if public {
+            report_unasked(levels, out);
         }
         let scopes = if public {
             Vec::new()
@@ -440,6 +428,38 @@ impl<'a> Compiler<'a> {
     fn shared_plan(&mut self, key: PlanKey<'a>, headers: Vec<InjectHeader>) -> Arc<InjectPlan> {
         let plan = self.plans.entry(key);
         Arc::clone(plan.or_insert_with(|| Arc::new(InjectPlan::new(headers, self.managed))))
+    }
+}
+
+/// Reports what a public route asks or sets all the same: `public: true` drops what it inherits, and
+/// nothing that stands nearer.
+fn report_unasked(levels: [&LevelSource; 3], out: &mut Diagnostics) {
+    let is_public = |level: &&LevelSource| level.public.as_ref().is_some_and(|public| public.value);
+    let [route, ..] = levels;
+    let nearer = levels.iter().take_while(|level| !is_public(level));
+    let mut contradictions: Vec<Diagnostic> = nearer
+        .filter_map(|level| level.scopes.as_ref())
+        .map(|scopes| {
+            Diagnostic::error(
+                "public-contradiction",
+                &scopes.place,
+                "a route under this is public, and `scopes` asks something of the caller",
+            )
+            .with_help("say how callers authenticate: `authenticate: …`, or leave the scopes out")
+        })
+        .collect();
+    contradictions.extend(route.inject.iter().map(|inject| {
+        Diagnostic::error(
+            "public-contradiction",
+            &inject.name.place,
+            "this route is public, and nothing is injected on a public route",
+        )
+        .with_help("leave `inject` out, or say how callers authenticate")
+    }));
+    for contradiction in contradictions {
+        if !out.iter().any(|other| same_mistake(other, &contradiction)) {
+            out.push(contradiction);
+        }
     }
 }
 

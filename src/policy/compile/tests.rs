@@ -502,13 +502,13 @@ fn a_mistyped_name_is_told_the_nearest_one() {
 }
 
 #[test]
-fn a_shared_secret_may_stand_in_the_policy_and_not_behind_a_url() {
+fn a_shared_secret_stands_in_a_file_and_neither_in_the_policy_nor_behind_a_url() {
     let oct = "{kty: oct, k: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}";
     let text = format!(
         "authenticators: {{a: {{jwt: {{issuer: i, audiences: [a], algorithms: [HS256], jwks: {{inline: {{keys: [{oct}]}}}}}}}}}}
 policies: {{p: {{hosts: [host], authenticate: a, routes: [{{path: /}}]}}}}"
     );
-    assert!(codes(&[("policy.yaml", &text)]).is_empty());
+    assert_eq!(codes(&[("policy.yaml", &text)]), ["literal-secret"]);
 }
 
 #[test]
