@@ -58,7 +58,7 @@ struct Run {
     #[arg(long, value_enum)]
     expect: Answer,
     /// How many answers are measured
-    #[arg(long, default_value_t = 80_000)]
+    #[arg(long, default_value_t = 150_000)]
     checks: usize,
     /// How many are awaited before
     #[arg(long, default_value_t = 4_000)]

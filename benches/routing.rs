@@ -162,7 +162,7 @@ fn requests(services: usize) -> Vec<(Request, &'static str)> {
         let service = index * services / REQUESTS;
         let (route, methods, path) = ROUTES.get(index % ROUTES.len()).expect("in range");
         let method = methods.split(", ").next().unwrap_or_default();
-        let host = if index % 2 == 0 {
+        let host = if index.is_multiple_of(2) {
             format!("svc-{service}.example.com")
         } else {
             format!("acme.svc-{service}.shops.example.com")

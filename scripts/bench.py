@@ -55,7 +55,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="bench", help="cargo's profile; `quick` builds faster (default: bench)")
     parser.add_argument("--rounds", type=int, default=7, help="default: 7")
-    parser.add_argument("--checks", type=int, default=80_000, help="per server, scenario and round (default: 80000)")
+    parser.add_argument("--checks", type=int, default=150_000, help="per server, scenario and round (default: 150000)")
     parser.add_argument("--connections", type=int, default=4, help="HTTP/2 connections (default: 4)")
     parser.add_argument("--streams", type=int, default=16, help="calls in flight on each (default: 16)")
     parser.add_argument("--tcp", action="store_true", help="over TCP, not a Unix domain socket")
@@ -132,10 +132,10 @@ def at_rest(program: str, directory: Path) -> None:
         times.append((time.monotonic() - started) * 1000)
         if attempt == 10:
             time.sleep(IDLE_SECONDS)
-            memory = f"{kib(server.status('RssAnon')):.1f} MiB (of which shared pages and files are not a part)"
+            memory = server.status("RssAnon")
         server.stop()
     print(f"\nFrom exec to /readyz 200: {spread(times, 'ms')}, {len(times)} starts")
-    print(f"Anonymous memory when idle, with policies/shop: {memory}")
+    print(f"Anonymous memory (RssAnon) when idle, with policies/shop: {mebibytes(memory)}")
 
 
 def compare(options: argparse.Namespace, programs: dict[str, str], directory: Path) -> None:
@@ -230,8 +230,9 @@ def spread(values: list[float], unit: str, digits: int = 1) -> str:
     return f"{middle:{number}} [{least:{number}} - {most:{number}}] {unit}".rstrip()
 
 
-def kib(text: str) -> float:
-    return int(text.split()[0]) / 1024
+def mebibytes(kibibytes: str) -> str:
+    """Of what /proc says: `17284 kB`."""
+    return f"{int(kibibytes.split()[0]) / 1024:.1f} MiB"
 
 
 def free_port() -> int:

@@ -113,6 +113,10 @@ fn check(credential: Option<(&str, &str)>) -> Bytes {
         ("accept", "application/json, text/plain, */*"),
         ("accept-encoding", "gzip, deflate, br, zstd"),
         ("accept-language", "en-GB,en;q=0.9,de;q=0.8"),
+        (
+            "baggage",
+            "deployment.environment=production,session.id=2f1c0b6a5d0e4b0f8a346f4d8a1be9c0,page=account-orders",
+        ),
         ("cache-control", "no-cache"),
         (
             "cookie",

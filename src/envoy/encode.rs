@@ -139,15 +139,18 @@ fn nested(out: &mut Vec<u8>, tag: u64, content: impl FnOnce(&mut Vec<u8>)) {
     out.push(0);
     content(out);
     let length = out.len() - at - 1;
+    let more = if length < 0x80 { 0 } else { 0x80 };
+    if let Some(byte) = out.get_mut(at) {
+        *byte = (length & 0x7f) as u8 | more;
+    }
     if length < 0x80 {
-        if let Some(byte) = out.get_mut(at) {
-            *byte = length as u8;
-        }
         return;
     }
-    let mut prefix = Vec::with_capacity(5);
-    varint(&mut prefix, length as u64);
-    out.splice(at..=at, prefix);
+    // The rest of the length is written behind the content and turned to its front.
+    varint(out, length as u64 >> 7);
+    if let Some(tail) = out.get_mut(at + 1..) {
+        tail.rotate_left(length);
+    }
 }
 
 #[cfg(test)]

@@ -51,17 +51,18 @@ impl Routed {
         clock: &dyn Clock,
         owner: &mut Option<Arc<str>>,
     ) -> Result<Caller, Refusal> {
-        let Self { request, route } = self;
-        let (principal, stripped) = match &route.authn {
+        let (principal, stripped) = match &self.route.authn {
             None => (None, Stripped::default()),
             Some(authn) => {
-                let environment = Arc::clone(&route.environment);
+                let environment = &self.route.environment;
                 let proven = authn
-                    .authenticate(&request, &environment, clock, owner)
+                    .authenticate(&self.request, environment, clock, owner)
                     .await?;
                 (Some(proven.0), proven.1)
             }
         };
+        // Taken apart after the wait, so that what is suspended holds them once.
+        let Self { request, route } = self;
         Ok(Caller {
             request,
             route,
