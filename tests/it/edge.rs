@@ -398,7 +398,7 @@ async fn a_burst_of_cancelled_checks_ends_nobody_elses() {
     stream.write_all(&burst).await.expect("sent");
     let mut received = Vec::new();
     let answered = async {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         loop {
             let count = stream.read(&mut buffer).await.expect("reads");
             assert_ne!(count, 0, "the connection was closed");
