@@ -180,40 +180,6 @@ pub struct Record<'a> {
     pub duration: Duration,
 }
 
-/// The record as a line of JSON: the members of `portcullis.audit.v1.Decision`.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: String,
-    decision_id: &'a str,
-    decision: &'a str,
-    reason: &'a str,
-    status: u16,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    detail: &'a str,
-    method: Cow<'a, str>,
-    host: Cow<'a, str>,
-    path: Cow<'a, str>,
-    protocol: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    authenticator: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    principal: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consumer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential_id: Option<Cow<'a, str>>,
-    client_address: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_agent: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<String>,
-    duration_us: u64,
-}
-
 impl Record<'_> {
     /// The policy's name, or nothing.
     pub fn policy(&self) -> Option<&Arc<str>> {
@@ -251,43 +217,108 @@ impl Record<'_> {
         let trail = self.trail;
         let principal = trail.principal.as_ref();
         let mut id = [0; 26];
-        let line = Line {
-            time: trail.time.to_rfc3339(),
-            decision_id: trail.id.write_to(&mut id),
-            decision: if self.reason == Reason::Allowed {
-                "allow"
-            } else {
-                "deny"
-            },
-            reason: self.reason.as_str(),
-            status: self.status,
-            detail: self.detail,
-            method: text(&trail.method),
-            host: text(&trail.host),
-            path: text(&trail.path),
-            protocol: text(&trail.protocol),
-            policy: self.policy().map(AsRef::as_ref),
-            route: self.route(),
-            authenticator: self.authenticator().map(AsRef::as_ref),
-            principal: principal.map(|principal| text(principal.id().as_bytes())),
-            consumer: principal
-                .and_then(Principal::consumer)
-                .map(|consumer| consumer.name.as_ref()),
-            credential_id: principal
-                .and_then(Principal::credential_id)
-                .map(|id| text(id.as_bytes())),
-            client_address: text(&trail.client_address),
-            user_agent: trail.user_agent.as_deref().map(text),
-            trace_id: trail.trace.as_ref().map(TraceContext::trace_id_hex),
-            duration_us: u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
+        let decision = if self.reason == Reason::Allowed {
+            "allow"
+        } else {
+            "deny"
         };
-        let start = buffer.len();
-        if serde_json::to_writer(&mut *buffer, &line).is_err() {
-            // Texts and numbers always serialise; a record that did not would be a hole in the audit.
-            buffer.truncate(start);
-            buffer.extend_from_slice(b"{\"reason\":\"internal_fault\"}");
+        let consumer = principal.and_then(Principal::consumer);
+        let credential_id = principal.and_then(Principal::credential_id);
+        let trace_id = trail.trace.as_ref().map(TraceContext::trace_id_hex);
+
+        let mut line = Line::begin(buffer);
+        line.text("time", &trail.time.to_rfc3339());
+        line.text("decision_id", trail.id.write_to(&mut id));
+        line.text("decision", decision);
+        line.text("reason", self.reason.as_str());
+        line.number("status", u64::from(self.status));
+        line.maybe("detail", Some(self.detail).filter(|text| !text.is_empty()));
+        line.text("method", &text(&trail.method));
+        line.text("host", &text(&trail.host));
+        line.text("path", &text(&trail.path));
+        line.text("protocol", &text(&trail.protocol));
+        line.maybe("policy", self.policy().map(AsRef::as_ref));
+        line.maybe("route", self.route());
+        line.maybe("authenticator", self.authenticator().map(AsRef::as_ref));
+        line.bounded("principal", principal.map(|p| p.id().as_bytes()));
+        line.maybe("consumer", consumer.map(|consumer| consumer.name.as_ref()));
+        line.bounded("credential_id", credential_id.map(str::as_bytes));
+        line.text("client_address", &text(&trail.client_address));
+        line.bounded("user_agent", trail.user_agent.as_deref());
+        line.maybe("trace_id", trace_id.as_deref());
+        line.number(
+            "duration_us",
+            u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
+        );
+        line.end();
+    }
+}
+
+/// The record as a line of JSON: the members of `portcullis.audit.v1.Decision`. Written as it comes,
+/// since this is done for every decision.
+struct Line<'b> {
+    buffer: &'b mut Vec<u8>,
+    before: u8,
+}
+
+impl<'b> Line<'b> {
+    fn begin(buffer: &'b mut Vec<u8>) -> Self {
+        Self {
+            buffer,
+            before: b'{',
         }
-        buffer.push(b'\n');
+    }
+
+    /// A member's name, one of ours: nothing in it needs escaping.
+    fn name(&mut self, name: &'static str) {
+        self.buffer.push(std::mem::replace(&mut self.before, b','));
+        self.buffer.push(b'"');
+        self.buffer.extend_from_slice(name.as_bytes());
+        self.buffer.extend_from_slice(b"\":");
+    }
+
+    fn text(&mut self, name: &'static str, value: &str) {
+        self.name(name);
+        // What JSON takes as it is (RFC 8259 section 7); told without a way out of the loop, so that
+        // many bytes are looked at at once.
+        let plain = |byte: u8| (byte >= 0x20) & (byte != b'"') & (byte != b'\\');
+        if value.bytes().fold(true, |all, byte| all & plain(byte)) {
+            self.buffer.push(b'"');
+            self.buffer.extend_from_slice(value.as_bytes());
+            self.buffer.push(b'"');
+        } else {
+            self.json(value);
+        }
+    }
+
+    fn maybe(&mut self, name: &'static str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    fn bounded(&mut self, name: &'static str, value: Option<&[u8]>) {
+        if let Some(value) = value {
+            self.text(name, &text(value));
+        }
+    }
+
+    fn number(&mut self, name: &'static str, value: u64) {
+        self.name(name);
+        self.json(&value);
+    }
+
+    fn json<T: Serialize + ?Sized>(&mut self, value: &T) {
+        let start = self.buffer.len();
+        if serde_json::to_writer(&mut *self.buffer, value).is_err() {
+            // Texts and numbers always serialise.
+            self.buffer.truncate(start);
+            self.buffer.extend_from_slice(b"null");
+        }
+    }
+
+    fn end(self) {
+        self.buffer.extend_from_slice(b"}\n");
     }
 }
 

@@ -22,7 +22,7 @@ impl Recorder for Telemetry {
         if let Some(audit) = &self.audit {
             let mut line = Vec::with_capacity(768);
             record.write_line(&mut line);
-            audit.send(line);
+            audit.send(&line);
         }
         self.metrics.record(record);
         if let Some(traces) = &self.traces {
