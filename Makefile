@@ -28,10 +28,10 @@ check: ## Formatting, lints and documentation
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 
-# What is measured is what ships, so the first build links everything as a release does: ten minutes on
-# two cores, three or four after a change. Then the decisions in one process take two minutes, routes and
-# policies one, and the comparison with servers that decide nothing four. A quiet machine helps: what
-# else it does shows in the times, hardly in the ratios.
+# What is measured is what ships, so everything is linked as a release is: a quarter of an hour at first
+# on two cores, six minutes after a change. Then the decisions in one process, the routes and the policies
+# take two minutes, and the comparison with servers that decide nothing four. What else the machine does
+# shows in the times, less in the ratios: leave it alone meanwhile.
 bench: ## The benchmarks, and what a check costs next to a server that decides nothing
 	$(CARGO) bench --bench decision --bench routing
 	$(PYTHON) scripts/bench.py
