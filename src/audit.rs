@@ -76,8 +76,8 @@ impl Trail {
         trail.client_address = raw.source.address.clone();
         let mut carried = None;
         for (name, value) in raw.headers.iter() {
-            match name.as_ref() {
-                b"user-agent" => trail.user_agent = Some(value.clone()),
+            match name {
+                b"user-agent" => trail.user_agent = Some(raw.headers.share(value)),
                 b"traceparent" => carried = TraceContext::parse(value),
                 b"authorization" => {
                     trail.bearer = value

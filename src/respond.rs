@@ -65,7 +65,7 @@ impl Allow {
         let carried: Vec<Bytes> = table
             .managed
             .carried(request.headers(), is_set)
-            .cloned()
+            .map(|name| request.headers().share(name))
             .collect();
         speakable(&carried, &stripped)?;
         Ok(Self {

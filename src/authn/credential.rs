@@ -7,7 +7,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::headers::Single;
+use crate::headers::{Headers, Single};
 use crate::request::Request;
 use crate::verdict::{Reason, Refusal};
 
@@ -63,7 +63,7 @@ impl Container {
             Self::Header(name) => match request.headers().single(name) {
                 Single::Absent => Ok(Held::Nothing),
                 Single::Several => Err(ambiguous("a header with a credential was sent twice")),
-                Single::One(value) => read_header(value, by_scheme),
+                Single::One(value) => read_header(request.headers(), value, by_scheme),
             },
             Self::Query(name) => read_query(request, name),
             Self::Cookie(name) => read_cookie(request, name),
@@ -71,8 +71,8 @@ impl Container {
     }
 }
 
-fn read_header(value: &Bytes, by_scheme: bool) -> Result<Held, Refusal> {
-    let value = value.slice_ref(value.trim_ascii());
+fn read_header(headers: &Headers, value: &[u8], by_scheme: bool) -> Result<Held, Refusal> {
+    let value = value.trim_ascii();
     if value.is_empty() {
         return Ok(Held::Nothing);
     }
@@ -82,17 +82,16 @@ fn read_header(value: &Bytes, by_scheme: bool) -> Result<Held, Refusal> {
         ));
     }
     if !by_scheme {
-        return Ok(Held::Value(value));
+        return Ok(Held::Value(headers.share(value)));
     }
     let end = value
         .iter()
         .position(|&byte| byte == b' ')
         .unwrap_or(value.len());
-    let credential = value.slice(end..);
-    let credential = credential.slice_ref(credential.trim_ascii_start());
+    let (scheme, credential) = value.split_at_checked(end).unwrap_or((value, &[]));
     Ok(Held::Scheme {
-        scheme: value.slice(..end),
-        credential,
+        scheme: headers.share(scheme),
+        credential: headers.share(credential.trim_ascii_start()),
     })
 }
 
@@ -116,7 +115,7 @@ fn read_cookie(request: &Request, name: &str) -> Result<Held, Refusal> {
     let mut seen = false;
     for (cookie, value) in cookies(request) {
         if cookie != name.as_bytes() {
-            if holds_joined(&value, name) {
+            if holds_joined(value, name) {
                 return Err(ambiguous(
                     "a cookie with a credential stands behind a comma, as two joined lines do",
                 ));
@@ -133,7 +132,7 @@ fn read_cookie(request: &Request, name: &str) -> Result<Held, Refusal> {
             ));
         }
         if !value.is_empty() {
-            found = Held::Value(value);
+            found = Held::Value(request.headers().share(value));
         }
     }
     Ok(found)
@@ -152,7 +151,7 @@ fn holds_joined(value: &[u8], name: &str) -> bool {
 }
 
 /// All cookies in order (RFC 6265 section 4.2), whichever way the lines were joined.
-fn cookies(request: &Request) -> impl Iterator<Item = (&[u8], Bytes)> {
+fn cookies(request: &Request) -> impl Iterator<Item = (&[u8], &[u8])> {
     request.headers().all("cookie").flat_map(|line| {
         line.split(|&byte| byte == b';').map(|pair| {
             let pair = pair.trim_ascii();
@@ -165,7 +164,7 @@ fn cookies(request: &Request) -> impl Iterator<Item = (&[u8], Bytes)> {
                 [b'"', inside @ .., b'"'] => inside,
                 bare => bare,
             };
-            (cookie_name(pair), line.slice_ref(value))
+            (cookie_name(pair), value)
         })
     })
 }

@@ -1,5 +1,7 @@
 //! What Envoy sends is read as Envoy means it, and nothing that anybody sends does harm.
 
+mod model;
+
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -155,8 +157,26 @@ fn as_bytes(pairs: &[(String, String)]) -> Vec<(Bytes, Bytes)> {
 fn lines(raw: &RawCheck) -> Vec<(Bytes, Bytes)> {
     raw.headers
         .iter()
-        .map(|(n, v)| (n.clone(), v.clone()))
+        .map(|(n, v)| (Bytes::copy_from_slice(n), Bytes::copy_from_slice(v)))
         .collect()
+}
+
+/// Everything but the headers.
+fn everything(raw: &RawCheck) -> (Vec<Bytes>, Vec<(Bytes, Bytes)>) {
+    let texts = [
+        &raw.method,
+        &raw.path,
+        &raw.host,
+        &raw.scheme,
+        &raw.protocol,
+        &raw.query,
+        &raw.fragment,
+        &raw.body,
+        &raw.source.address,
+        &raw.source.principal,
+    ];
+    let texts = texts.into_iter().cloned().collect();
+    (texts, raw.context_extensions.clone())
 }
 
 fn decode(message: &auth::CheckRequest) -> Result<RawCheck, Undecodable> {
@@ -184,6 +204,39 @@ proptest! {
     #[test]
     fn never_panics_on_arbitrary_bytes(bytes in any::<Vec<u8>>()) {
         let _ = check(bytes.as_slice());
+    }
+
+    /// Whatever was damaged: what is read, is read as another reader of the same messages reads it.
+    #[test]
+    fn reads_damaged_messages_as_prost_does(
+        sent in sent(),
+        raw in any::<bool>(),
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..3),
+        cut in proptest::option::of(any::<proptest::sample::Index>()),
+        twice in any::<bool>(),
+    ) {
+        let mode = if raw { Mode::Raw } else { Mode::Map };
+        let mut bytes = message(&sent, mode).encode_to_vec();
+        if twice {
+            bytes.extend(bytes.clone());
+        }
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let (read, model) = (check(bytes.as_slice()), model::check(&bytes));
+        match (read, model) {
+            (Ok(read), Ok(model)) => {
+                prop_assert_eq!(lines(&read), lines(&model));
+                prop_assert_eq!(everything(&read), everything(&model));
+            }
+            (Err(Undecodable::Message(_)), Err(None)) => {}
+            (Err(read), Err(Some(model))) => prop_assert_eq!(read, model),
+            (read, model) => prop_assert!(false, "{read:?} but {model:?}"),
+        }
     }
 
     /// Damaged messages are still answered, and never read as a request with two header sets' worth.
@@ -351,8 +404,8 @@ fn h1_a_header_that_comes_twice_in_the_map_is_seen_twice() {
     };
     let read = check([once("first"), once("second")].concat().as_slice()).unwrap();
     assert_eq!(read.headers.single("authorization"), Single::Several);
-    let values: Vec<&Bytes> = read.headers.all("authorization").collect();
-    assert_eq!(values, ["first", "second"]);
+    let values: Vec<&[u8]> = read.headers.all("authorization").collect();
+    assert_eq!(values, [b"first".as_slice(), b"second"]);
 }
 
 #[test]
