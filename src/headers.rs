@@ -197,7 +197,7 @@ mod tests {
             (lines[..1].to_vec(), vec![("x-a", "one")]),
             (lines, vec![("x-a", "one"), ("x-b", "two")]),
             (
-                vec![line(0..1, 90..95), line(5..2, 0..0)],
+                vec![line(0..1, 90..95), line(14..99, 0..0)],
                 vec![(".", ""), ("", "")],
             ),
         ] {

@@ -72,6 +72,7 @@ impl Io {
     }
 }
 
+/// For servers of tonic's own, such as the one that a check's cost is compared with.
 impl Connected for Io {
     type ConnectInfo = ();
 

@@ -1,16 +1,22 @@
 //! The threads that judge requests: each a single-threaded runtime that batches its writes.
 
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::{mpsc, watch};
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::transport::Server;
+use tokio::task::JoinSet;
+use tonic::body::Body;
+use tonic::codegen::Service as _;
+use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::app::io::{Accepted, Io, OpenConnections, OpenGuard};
-use crate::envoy::service::{Authorization, Engine};
+use crate::envoy::service::{Authorization, CHECK, Engine};
 
 /// The descriptors of the services that reflection tells of.
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
@@ -183,11 +189,13 @@ struct Worker<E, H: Health> {
 }
 
 impl<E: Engine, H: Health> Worker<E, H> {
+    /// Serves connections until the acceptor is gone or all are told to go away, then until the last of
+    /// them has ended.
     async fn serve(self) -> Result<(), String> {
         let Self {
             service,
             health,
-            incoming,
+            mut incoming,
             mut stop,
         } = self;
         let reflection = tonic_reflection::server::Builder::configure()
@@ -195,32 +203,100 @@ impl<E: Engine, H: Health> Worker<E, H> {
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()
             .map_err(|error| error.to_string())?;
-        let connections = UnboundedReceiverStream::new(incoming).filter_map(|(accepted, open)| {
-            match Io::adopt(accepted, open) {
-                Ok(io) => Some(Ok::<_, std::io::Error>(io)),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be taken over");
-                    None
-                }
-            }
-        });
-        let stopped = async move {
-            // The sender lives as long as the process; if it is gone, it is time to stop as well.
-            let _ = stop.wait_for(|stop| *stop).await;
+        let services = Services {
+            others: Routes::new(service.clone())
+                .add_service(health)
+                .add_service(reflection),
+            checks: service,
         };
-        // hyper's bounds against hostile clients would let one caller behind Envoy end the connection that
-        // all callers' checks share: Envoy turns each request that is given up into a reset stream, and may
-        // pass a caller's trace headers on. Envoy is trusted with as many resets, and with as much metadata,
-        // as it may itself receive.
-        Server::builder()
-            .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
-            .http2_max_local_error_reset_streams(Some(MAX_RESET_STREAMS))
-            .http2_max_header_list_size(MAX_METADATA_BYTES)
-            .add_service(service)
-            .add_service(health)
-            .add_service(reflection)
-            .serve_with_incoming_shutdown(connections, stopped)
-            .await
-            .map_err(|error| error.to_string())
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                given = incoming.recv() => match given {
+                    Some((accepted, open)) => match Io::adopt(accepted, open) {
+                        Ok(io) => {
+                            connections.spawn(connection(io, services.clone(), stop.clone()));
+                        }
+                        Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
+                    },
+                    None => break,
+                },
+                () = told_to_stop(&mut stop) => break,
+                Some(ended) = connections.join_next() => told_of_panic(ended),
+            }
+        }
+        while let Some(ended) = connections.join_next().await {
+            told_of_panic(ended);
+        }
+        Ok(())
+    }
+}
+
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the process; if it is gone, it is time to stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn told_of_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task ended badly");
+    }
+}
+
+/// Serves one connection until it ends; when it is told to stop, sends GOAWAY and answers what is in
+/// flight.
+async fn connection<E: Engine>(io: Io, services: Services<E>, mut stop: watch::Receiver<bool>) {
+    // hyper's bounds against hostile clients would let one caller behind Envoy end the connection that
+    // all callers' checks share: Envoy turns each request that is given up into a reset stream, and may
+    // pass a caller's trace headers on. Envoy is trusted with as many resets, and with as much metadata,
+    // as it may itself receive. How many checks there may be at once is judged by `InFlight`, with an answer.
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .auto_date_header(false)
+        .max_concurrent_streams(None)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .max_local_error_reset_streams(MAX_RESET_STREAMS)
+        .max_header_list_size(MAX_METADATA_BYTES);
+    let mut served = pin!(builder.serve_connection(TokioIo::new(io), services));
+    let ended = tokio::select! {
+        ended = &mut served => ended,
+        () = told_to_stop(&mut stop) => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended with an error");
+    }
+}
+
+/// What a connection's calls go to: checks by the shortest way, everything else through tonic's router.
+struct Services<E> {
+    checks: Authorization<E>,
+    others: Routes,
+}
+
+impl<E> Clone for Services<E> {
+    fn clone(&self) -> Self {
+        Self {
+            checks: self.checks.clone(),
+            others: self.others.clone(),
+        }
+    }
+}
+
+impl<E: Engine> hyper::service::Service<http::Request<Incoming>> for Services<E> {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        let request = request.map(Body::new);
+        if request.uri().path() == CHECK {
+            return self.checks.clone().call(request);
+        }
+        let mut others = self.others.clone();
+        Box::pin(async move { others.call(request).await })
     }
 }

@@ -31,7 +31,7 @@ use crate::request::raw::RawCheck;
 use crate::verdict::{Reason, Refusal, Verdict};
 
 /// The path of the one method.
-const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+pub const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 /// Kept back from the budget for the way back to Envoy, whose own timeout runs on.
 const MARGIN: Duration = Duration::from_millis(20);
