@@ -173,7 +173,10 @@ fn requests(services: usize) -> Vec<(Request, &'static str)> {
             path: Bytes::from_static(path.as_bytes()),
             ..RawCheck::default()
         };
-        (Request::read(raw).expect("it can be read"), *route)
+        (
+            Request::read(raw, &portcullis::request::Reading::default()).expect("it can be read"),
+            *route,
+        )
     };
     (0..REQUESTS).map(request).collect()
 }

@@ -4,6 +4,7 @@ pub mod sink;
 pub mod trace_context;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,6 +121,13 @@ impl Trail {
     /// Names this decision.
     pub const fn id(&self) -> DecisionId {
         self.id
+    }
+
+    /// Takes the address that trusted proxies tell of in place of the connection's own; none at all where
+    /// what they tell is no address.
+    pub fn called_from(&mut self, client: Option<IpAddr>) {
+        let text = client.map(|address| address.to_string());
+        self.client_address = text.map(Bytes::from).unwrap_or_default();
     }
 
     /// Whether the caller speaks gRPC.

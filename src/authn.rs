@@ -230,7 +230,7 @@ impl RouteAuthn {
             .verify(deciding.value, deciding.cached, environment, clock)
             .await?;
         if let Some(consumer) = principal.consumer() {
-            consumer.admit(environment, clock.now())?;
+            consumer.admit(request, environment, clock.now())?;
         }
         Ok((principal, stripped))
     }

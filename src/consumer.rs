@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::policy::caller::AddressRule;
 use crate::policy::scope::ScopeSet;
+use crate::request::Request;
 use crate::verdict::{Reason, Refusal};
 
 /// A party that credentials belong to.
@@ -15,9 +17,14 @@ pub struct Consumer {
     pub name: Arc<str>,
     /// The environment it lives in: its credentials count on routes of this environment only.
     pub environment: Arc<str>,
-    /// What its credentials may have at most. `None` where the operator states nothing: then a key
-    /// without scopes of its own has none, and a token keeps what it claims.
+    /// What its credentials may have at most: its own scopes and those of its roles. `None` where the
+    /// operator states neither: then a key without scopes of its own has none, and a token keeps what it
+    /// claims.
     pub ceiling: Option<ScopeSet>,
+    /// Its roles.
+    pub roles: Box<[Arc<str>]>,
+    /// Where its credentials may be used from; `None`: anywhere.
+    pub allow_ips: Option<AddressRule>,
     /// When it ends, if it does.
     pub expires: Option<Timestamp>,
     /// What the operator noted: an object.
@@ -28,12 +35,25 @@ impl Consumer {
     /// Judges what binds whichever credential was used (step 7 of the policy language).
     ///
     /// # Errors
-    /// `consumer_expired`, `environment_mismatch`.
-    pub fn admit(&self, environment: &str, now: Timestamp) -> Result<(), Refusal> {
+    /// `consumer_expired`, `address_refused`, `environment_mismatch`.
+    pub fn admit(
+        &self,
+        request: &Request,
+        environment: &str,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         if self.expires.is_some_and(|expires| now >= expires) {
             return Err(Refusal::new(
                 Reason::ConsumerExpired,
                 format!("consumer `{}` has expired", self.name),
+            ));
+        }
+        if let Some(allowed) = &self.allow_ips
+            && !allowed.admits(request.client_address())
+        {
+            return Err(Refusal::new(
+                Reason::AddressRefused,
+                format!("consumer `{}` may not call from this address", self.name),
             ));
         }
         if *self.environment != *environment {

@@ -94,7 +94,10 @@ impl Pipeline {
         trail: &mut Trail,
     ) -> Result<Allow, Refusal> {
         self.require_tls(&raw)?;
-        let request = Request::read(raw).map_err(unreadable)?;
+        let request = Request::read(raw, &table.reading).map_err(unreadable)?;
+        if table.reading.trusted_hops > 0 {
+            trail.called_from(request.client_address());
+        }
         let routed = Routed::choose(request, table)?;
         trail.route = Some(Arc::clone(routed.route()));
         let caller = routed

@@ -1,10 +1,12 @@
 //! Policies: what users write, what is made of it, and what it says about one request.
 
 pub mod authorise;
+pub mod caller;
 pub mod compile;
 pub mod field;
 pub mod inject;
 pub mod pattern;
+pub mod role;
 pub mod route;
 pub mod scope;
 pub mod source;

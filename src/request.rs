@@ -1,5 +1,6 @@
 //! A request that can be read in one way only.
 
+pub mod address;
 pub mod host;
 pub mod path;
 pub mod raw;
@@ -8,17 +9,28 @@ pub mod target;
 use bytes::Bytes;
 
 use crate::request::host::{BadHost, Host};
-use crate::request::path::{BadPath, CanonicalPath};
+use crate::request::path::{BadPath, CanonicalPath, Relaxations};
 use crate::request::raw::RawCheck;
 use crate::request::target::Target;
 
 /// The most header lines that are judged. Envoy's own default bound is 100.
 pub const MAX_HEADER_LINES: usize = 1_000;
 
+/// How requests are read, as far as an operator decides it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    /// What about paths is relaxed.
+    pub paths: Relaxations,
+    /// How many proxies in front of Envoy are believed about who called them; see
+    /// [`address::of`](address::of).
+    pub trusted_hops: usize,
+}
+
 /// A check whose method, host and path have one meaning. Only [`Request::read`] makes one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     raw: RawCheck,
+    trusted_hops: usize,
     method: Method,
     host: Host,
     target: Target,
@@ -75,7 +87,7 @@ impl Request {
     ///
     /// # Errors
     /// [`BadRequest`]: what cannot be read at all, or what two readers would read apart.
-    pub fn read(raw: RawCheck) -> Result<Self, BadRequest> {
+    pub fn read(raw: RawCheck, reading: &Reading) -> Result<Self, BadRequest> {
         if raw.headers.len() > MAX_HEADER_LINES {
             return Err(BadRequest::HeaderLines);
         }
@@ -97,9 +109,10 @@ impl Request {
         {
             return Err(BadRequest::Query);
         }
-        let path = CanonicalPath::parse(target.path())?;
+        let path = CanonicalPath::parse(target.path(), reading.paths)?;
         Ok(Self {
             raw,
+            trusted_hops: reading.trusted_hops,
             method,
             host,
             target,
@@ -132,6 +145,11 @@ impl Request {
         &self.raw.headers
     }
 
+    /// The address of the client, as far as it can be believed; `None` if it can't be known.
+    pub fn client_address(&self) -> Option<std::net::IpAddr> {
+        address::of(&self.raw, self.trusted_hops)
+    }
+
     /// Everything else Envoy said.
     pub const fn raw(&self) -> &RawCheck {
         &self.raw
@@ -140,7 +158,7 @@ impl Request {
 
 #[cfg(test)]
 mod tests {
-    use super::{BadRequest, Request};
+    use super::{BadRequest, Reading, Request};
     use crate::headers::Headers;
     use crate::request::host::BadHost;
     use crate::request::path::BadPath;
@@ -158,7 +176,11 @@ mod tests {
 
     #[test]
     fn reads_method_host_and_path() {
-        let request = Request::read(check("GET", "API.example.com:443", "/a%20b?c=d")).unwrap();
+        let request = Request::read(
+            check("GET", "API.example.com:443", "/a%20b?c=d"),
+            &Reading::default(),
+        )
+        .unwrap();
         assert_eq!(request.method().as_str(), "GET");
         assert_eq!(request.host().as_str(), "api.example.com");
         assert_eq!(request.path().as_str(), "/a b");
@@ -166,7 +188,7 @@ mod tests {
 
     #[test]
     fn refuses_what_cannot_be_read() {
-        let refusal = |raw| Request::read(raw).err();
+        let refusal = |raw| Request::read(raw, &Reading::default()).err();
         for (raw, why) in [
             (RawCheck::default(), BadRequest::Method),
             (check("", "a", "/"), BadRequest::Method),

@@ -62,7 +62,11 @@ pub(crate) fn raw_bytes(method: &str, target: &[u8], headers: &[(&str, &[u8])]) 
 }
 
 pub(crate) fn get(target: &str, headers: &[(&str, &str)]) -> Request {
-    Request::read(raw("GET", target, headers)).unwrap()
+    Request::read(
+        raw("GET", target, headers),
+        &crate::request::Reading::default(),
+    )
+    .unwrap()
 }
 
 /// Reads policy files, each a name and a text.

@@ -193,6 +193,15 @@ reasons! {
     /// A required scope is not held.
     ScopeInsufficient = "scope_insufficient", InsufficientScope,
         "The credential does not permit this request.";
+    /// The client's address is not among those that are allowed, or can't be known.
+    AddressRefused = "address_refused", Forbidden,
+        "This request is not allowed.";
+    /// None of the route's callers.
+    CallerRefused = "caller_refused", Forbidden,
+        "This request is not allowed.";
+    /// A required role is not held.
+    RoleMissing = "role_missing", Forbidden,
+        "This request is not allowed.";
     /// A header to inject is required and has no value, or its value must not be sent.
     InjectRefused = "inject_refused", Forbidden,
         "This request is not allowed.";

@@ -71,6 +71,8 @@ pub struct VerifiedToken {
     pub subject: Box<str>,
     /// `scope` or `scp`.
     pub scopes: ScopeSet,
+    /// The roles that its claims stand for, by the configured map.
+    pub roles: Box<[Arc<str>]>,
     /// `exp`, in seconds since the epoch.
     pub expires_at: i64,
     /// The later of `nbf` and `iat`, less the clock skew.

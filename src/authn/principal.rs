@@ -96,6 +96,22 @@ impl Principal {
         }
     }
 
+    /// `principal.roles`: its consumer's, and those that its claims stand for. A name may stand twice.
+    pub fn roles(&self) -> impl Iterator<Item = &Arc<str>> + Clone {
+        let claimed: &[Arc<str>] = match &self.proof {
+            Proof::Key(_) => &[],
+            Proof::Token(token) => &token.roles,
+        };
+        let consumer = self.consumer.as_deref();
+        let own: &[Arc<str>] = consumer.map_or(&[], |consumer| &consumer.roles);
+        own.iter().chain(claimed)
+    }
+
+    /// Whether it has this role.
+    pub fn has_role(&self, role: &Arc<str>) -> bool {
+        self.roles().any(|held| held == role)
+    }
+
     /// `principal.credential_id`: a key's id or a token's `jti`. Never the credential.
     pub fn credential_id(&self) -> Option<&str> {
         match &self.proof {

@@ -2,6 +2,8 @@
 
 mod authenticators;
 mod consumers;
+mod defaults;
+mod levels;
 mod policies;
 
 use std::path::Path;
@@ -54,12 +56,15 @@ pub fn file(node: &Node, directory: &Path, set: &mut PolicySet, out: &mut Diagno
     }
     not_yet(
         &fields,
-        &["tenants", "roles", "plans", "revocations", "tests"],
+        &["tenants", "plans", "revocations", "tests"],
         "a policy file",
         out,
     );
     if let Some(node) = fields.get("authenticators") {
         authenticators::section(node, directory, &mut set.authenticators, out);
+    }
+    if let Some(node) = fields.get("roles") {
+        set.roles.extend(named(node, "`roles`", out, levels::role));
     }
     if let Some(node) = fields.get("consumers") {
         consumers::section(node, &mut set.consumers, out);
@@ -107,6 +112,28 @@ fn texts(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Vec<Located<S
             .filter_map(|item| located(item, what, out))
             .collect(),
     )
+}
+
+/// One of two words: whether it is the second. The first is what holds where nothing is said.
+fn choice(
+    node: &Node,
+    what: &str,
+    [usual, other]: [&str; 2],
+    out: &mut Diagnostics,
+) -> Option<Located<bool>> {
+    let text = yaml::text(node, what, out)?;
+    if text != usual && text != other {
+        let message = format!("`{text}` is not a value of {what}");
+        out.push(
+            Diagnostic::error("bad-value", &node.place, message)
+                .with_help(format!("write `{usual}` (the default) or `{other}`")),
+        );
+        return None;
+    }
+    Some(Located {
+        value: text == other,
+        place: node.place.clone(),
+    })
 }
 
 /// The definitions of a section, each with its name.

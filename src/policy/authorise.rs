@@ -90,8 +90,10 @@ impl Caller {
     /// Judges what the caller may do (step 9 of the policy language).
     ///
     /// # Errors
-    /// `scope_insufficient`.
+    /// `address_refused`, `caller_refused`, `scope_insufficient`, `role_missing`.
     pub fn authorise(self) -> Result<Grant, Refusal> {
+        self.is_at_allowed_address()?;
+        self.is_among_callers()?;
         for rule in &self.route.scopes {
             let satisfied = self
                 .principal
@@ -104,7 +106,55 @@ impl Caller {
                 ));
             }
         }
+        self.has_roles()?;
         Ok(Grant { caller: self })
+    }
+
+    fn is_at_allowed_address(&self) -> Result<(), Refusal> {
+        if self.route.allow_ips.is_empty() {
+            return Ok(());
+        }
+        let address = self.request.client_address();
+        if self.route.allow_ips.iter().all(|rule| rule.admits(address)) {
+            return Ok(());
+        }
+        let detail = match address {
+            Some(address) => format!("`allow_ips` does not hold the client's address {address}"),
+            None => "`allow_ips` asks for the client's address, which is not known".to_owned(),
+        };
+        Err(Refusal::new(Reason::AddressRefused, detail))
+    }
+
+    fn is_among_callers(&self) -> Result<(), Refusal> {
+        let consumers = self.principal.iter().filter_map(Principal::consumer);
+        if self
+            .route
+            .callers
+            .iter()
+            .all(|rule| rule.admits(consumers.clone()))
+        {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Reason::CallerRefused,
+            "the caller is none of the route's `callers`",
+        ))
+    }
+
+    fn has_roles(&self) -> Result<(), Refusal> {
+        for rule in &self.route.roles {
+            let satisfied = self
+                .principal
+                .as_ref()
+                .is_some_and(|principal| rule.satisfied_by(|role| principal.has_role(role)));
+            if !satisfied {
+                return Err(Refusal::new(
+                    Reason::RoleMissing,
+                    format!("the route requires {rule}"),
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ mod covers;
 mod managed;
 mod owners;
 mod routes;
+mod rules;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,8 +17,11 @@ use crate::authn::jwt::TokenCache;
 use crate::authn::key_set::KeySetCell;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::headers::plan::Managed;
+use crate::policy::compile::rules::Known;
 use crate::policy::route::RouteIndex;
 use crate::policy::source::{Located, Named, PolicySet};
+use crate::request::Reading;
+use crate::request::path::Relaxations;
 
 /// The environment of consumers and routes where nothing is said.
 pub const DEFAULT_ENVIRONMENT: &str = "live";
@@ -35,6 +39,10 @@ pub struct Ports {
 
 /// A policy set that can judge requests: immutable, indexed.
 pub struct PolicyTable {
+    /// How requests are read.
+    pub reading: Reading,
+    /// Whether callers are told which scopes they lack.
+    pub disclose_scopes: bool,
     /// Which route judges a request.
     pub routes: RouteIndex,
     /// The headers that Portcullis owns.
@@ -57,22 +65,35 @@ pub struct PolicyTable {
 /// `None` if `out` holds an error at the end, whoever pushed it.
 pub fn compile(set: &PolicySet, ports: &Ports, out: &mut Diagnostics) -> Option<PolicyTable> {
     report_twins(&set.authenticators, "authenticator", out);
+    report_twins(&set.roles, "role", out);
     report_twins(&set.consumers, "consumer", out);
     report_twins(&set.policies, "policy", out);
     for name in names(&set.authenticators)
+        .chain(names(&set.roles))
         .chain(names(&set.consumers))
         .chain(names(&set.policies))
     {
         check_name(name, out);
     }
     let managed = managed::managed(set, out);
-    let consumers = consumers::compile(set, out);
-    let authenticators = authenticators::compile(set, &managed, &consumers, ports, out);
-    let routes = routes::compile(set, &authenticators, &managed, out);
+    let roles = consumers::roles(set);
+    let consumers = consumers::compile(set, &roles, out);
+    let known = Known {
+        roles: &roles,
+        consumers: &consumers,
+    };
+    let authenticators = authenticators::compile(set, &managed, &known, ports, out);
+    let routes = routes::compile(set, &authenticators, &managed, known, out);
     if out.has_errors() {
         return None;
     }
+    let defaults = &set.defaults;
     Some(PolicyTable {
+        reading: Reading {
+            paths: relaxations(set),
+            trusted_hops: defaults.trusted_hops.as_ref().map_or(0, |hops| hops.value),
+        },
+        disclose_scopes: is_said(defaults.disclose_scopes.as_ref()),
         managed,
         policies: routes.policies,
         needed_key_sets: needed_key_sets(&routes.used, &authenticators, ports),
@@ -81,6 +102,16 @@ pub fn compile(set: &PolicySet, ports: &Ports, out: &mut Diagnostics) -> Option<
         consumer_count: consumers.len(),
         routes: routes.index,
     })
+}
+
+fn is_said(said: Option<&Located<bool>>) -> bool {
+    said.is_some_and(|said| said.value)
+}
+
+/// What about paths the set relaxes.
+fn relaxations(set: &PolicySet) -> Relaxations {
+    let said = set.defaults.paths.as_ref();
+    said.map_or_else(Relaxations::default, |said| said.value)
 }
 
 fn names<T>(definitions: &[Named<T>]) -> impl Iterator<Item = &Located<String>> {
@@ -111,6 +142,22 @@ fn report_twins<T>(definitions: &[Named<T>], what: &str, out: &mut Diagnostics) 
                 .with_help("rename one, or merge the two definitions"),
             );
         }
+    }
+}
+
+/// Reports a mistake that several routes would report alike, once.
+fn push_once(mistake: Diagnostic, out: &mut Diagnostics) {
+    let place = |d: &Diagnostic| {
+        let place = d.place.as_ref();
+        place.map(|place| (place.start, place.file.name().to_owned()))
+    };
+    let same = |other: &Diagnostic| {
+        other.code == mistake.code
+            && other.message == mistake.message
+            && place(other) == place(&mistake)
+    };
+    if !out.iter().any(same) {
+        out.push(mistake);
     }
 }
 

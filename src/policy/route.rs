@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::authn::RouteAuthn;
+use crate::policy::caller::{AddressRule, CallerRule};
 use crate::policy::inject::InjectPlan;
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
+use crate::policy::role::RoleRule;
 use crate::policy::scope::ScopeRule;
 use crate::request::Request;
 use crate::verdict::{Reason, Refusal};
@@ -26,8 +28,14 @@ pub struct Route {
     pub authn: Option<Arc<RouteAuthn>>,
     /// The environment that it serves.
     pub environment: Arc<str>,
+    /// The client's address must lie in each of these.
+    pub allow_ips: Vec<AddressRule>,
+    /// Each of these must admit the caller.
+    pub callers: Vec<CallerRule>,
     /// All of these must hold.
     pub scopes: Vec<ScopeRule>,
+    /// All of these must hold.
+    pub roles: Vec<RoleRule>,
     /// The headers it sets.
     pub inject: Arc<InjectPlan>,
 }
@@ -269,9 +277,18 @@ impl RouteIndex {
             Some((_, name)) => self.pinned_table(name, host)?,
             None => self.table_of(host),
         };
-        let methods = table
-            .and_then(|table| self.tables.get(table))
-            .and_then(|table| table.find(request.path().segments()));
+        let table = table.and_then(|table| self.tables.get(table));
+        let methods = table.and_then(|table| table.find(request.path().segments()));
+        // Empty segments may be passed over, unless a reader who keeps them comes to another route.
+        if let (Some(table), Some(kept)) = (table, request.path().with_empty_segments())
+            && let Some(other) = table.find(kept)
+            && !methods.is_some_and(|methods| std::ptr::eq(methods, other))
+        {
+            return Err(Refusal::new(
+                Reason::PathAmbiguous,
+                "the path leads to another route for a reader who keeps its empty segments",
+            ));
+        }
         let Some(methods) = methods else {
             let mut refusal =
                 Refusal::new(Reason::RouteUnknown, "no route covers this host and path");

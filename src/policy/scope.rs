@@ -87,6 +87,13 @@ impl ScopeSet {
         Ok(set)
     }
 
+    /// Permits what `other` permits as well.
+    pub fn add(&mut self, other: &Self) {
+        self.exact.extend(other.exact.iter().cloned());
+        self.prefixes.extend(other.prefixes.iter().cloned());
+        self.normalise();
+    }
+
     fn normalise(&mut self) {
         self.exact.sort();
         self.exact.dedup();

@@ -3,10 +3,12 @@
 //! A part that could not be decoded has left its diagnostics behind and stands here with what was
 //! readable, so that a broken authenticator does not also make every route that names it "unknown".
 
+use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::diagnostic::Place;
+use crate::request::path::Relaxations;
 use crate::secret::Digest;
 
 /// A value and where it was written.
@@ -23,6 +25,8 @@ pub struct Located<T> {
 pub struct PolicySet {
     /// `authenticators`.
     pub authenticators: Vec<Named<AuthenticatorSource>>,
+    /// `roles`.
+    pub roles: Vec<Named<RoleSource>>,
     /// `consumers`.
     pub consumers: Vec<Named<ConsumerSource>>,
     /// `policies`.
@@ -97,8 +101,26 @@ pub struct JwtSource {
     pub jwks: Option<Located<JwksSource>>,
     /// How far ahead `nbf` and `iat` may lie, in seconds.
     pub clock_skew: Option<u64>,
+    /// `roles`: which claimed roles count, and as what.
+    pub roles: Option<ClaimedRolesSource>,
     /// Where the definition stands.
     pub place: Place,
+}
+
+/// `roles` of a `jwt`.
+#[derive(Debug)]
+pub struct ClaimedRolesSource {
+    /// The claim that holds them; parts of a path are separated by dots.
+    pub claim: Located<String>,
+    /// What the claim says, and the role that it stands for.
+    pub map: Vec<(String, Located<String>)>,
+}
+
+/// One of `roles`.
+#[derive(Debug)]
+pub struct RoleSource {
+    /// What it permits.
+    pub scopes: Vec<Located<String>>,
 }
 
 /// Where a key set comes from.
@@ -124,6 +146,10 @@ pub struct ConsumerSource {
     pub environment: Option<Located<String>>,
     /// `scopes`: its ceiling.
     pub scopes: Option<Vec<Located<String>>>,
+    /// `roles`.
+    pub roles: Vec<Located<String>>,
+    /// `allow_ips`.
+    pub allow_ips: Option<Vec<IpNet>>,
     /// `expires`.
     pub expires: Option<Timestamp>,
     /// `metadata`: an object.
@@ -173,6 +199,14 @@ pub struct DefaultsSource {
     pub reserved_prefix: Option<Located<String>>,
     /// `unknown_route: not_found`: whether a path that no route covers is answered 404.
     pub unknown_route_not_found: Option<Located<bool>>,
+    /// `client_address.trusted_hops`.
+    pub trusted_hops: Option<Located<usize>>,
+    /// `paths`.
+    pub paths: Option<Located<Relaxations>>,
+    /// `errors.disclose: [scopes]`.
+    pub disclose_scopes: Option<Located<bool>>,
+    /// `unenforced: allow`.
+    pub unenforced_allow: Option<Located<bool>>,
 }
 
 /// The keys that `defaults`, policies and routes share.
@@ -188,6 +222,58 @@ pub struct LevelSource {
     pub environment: Option<Located<String>>,
     /// `inject`.
     pub inject: Vec<Named<InjectSource>>,
+    /// `roles`.
+    pub roles: Option<Located<RolesSource>>,
+    /// `callers`.
+    pub callers: Option<Located<Vec<CallerSource>>>,
+    /// `allow_ips`.
+    pub allow_ips: Option<Located<Vec<IpNet>>>,
+    /// `when`: an expression.
+    pub when: Option<Located<String>>,
+    /// `mode`.
+    pub mode: Option<Located<Mode>>,
+    /// `cors`.
+    pub cors: Option<Located<CorsSource>>,
+}
+
+/// `roles` of a level.
+#[derive(Debug)]
+pub enum RolesSource {
+    /// All of them.
+    All(Vec<Located<String>>),
+    /// One of them.
+    Any(Vec<Located<String>>),
+}
+
+/// One of `callers`.
+#[derive(Debug)]
+pub enum CallerSource {
+    /// A consumer by its name.
+    Consumer(Located<String>),
+}
+
+/// `mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// What is decided is done.
+    Enforce,
+    /// What would be decided is recorded, and nothing else.
+    Shadow,
+}
+
+/// `cors` (Fetch Standard, section 3.3).
+#[derive(Clone, Debug, Default)]
+pub struct CorsSource {
+    /// `origins`.
+    pub origins: Vec<Located<String>>,
+    /// `headers`: request headers that a page may set.
+    pub headers: Vec<Located<String>>,
+    /// `expose`: response headers that a page may read.
+    pub expose: Vec<Located<String>>,
+    /// `credentials`: whether a page may send cookies and HTTP authentication.
+    pub credentials: bool,
+    /// `max_age`, in seconds.
+    pub max_age: Option<u64>,
 }
 
 /// `scopes` of a level.

@@ -4,9 +4,13 @@
 //! or a file system might fold, split or decode differently is refused, not repaired: Portcullis never
 //! rewrites the path that it only inspects.
 
+mod relaxed;
+
 use std::fmt;
 
 use bytes::Bytes;
+
+use crate::request::path::relaxed::Relaxed;
 
 use crate::secret::hex_value;
 
@@ -29,6 +33,25 @@ enum Text {
     /// Nothing was encoded: the raw bytes, checked to be ASCII.
     Shared(Bytes),
     Owned(Box<str>),
+    /// Some point was relaxed, and this path makes use of it.
+    Relaxed(Box<Relaxed>),
+}
+
+/// What an operator knows the upstream to read in one way only, each point by its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four points that have nothing to do with each other"
+)]
+pub struct Relaxations {
+    /// `//` is read as `/`; still refused where a reader who keeps it would come to another route.
+    pub empty_segments: bool,
+    /// Everything from a bare `;` to the end of its segment is not part of the segment.
+    pub matrix_parameters: bool,
+    /// `%2F` is a character within its segment.
+    pub encoded_slashes: bool,
+    /// A slash at the end is not part of the path.
+    pub trailing_slash: bool,
 }
 
 /// Why a path was refused as ambiguous. The pitfall each variant answers is in the tests.
@@ -77,7 +100,12 @@ impl CanonicalPath {
     ///
     /// # Errors
     /// [`BadPath`] says what could be read in more than one way.
-    pub fn parse(raw: &Bytes) -> Result<Self, BadPath> {
+    pub fn parse(raw: &Bytes, relaxations: Relaxations) -> Result<Self, BadPath> {
+        if relaxations != Relaxations::default()
+            && let Some(relaxed) = Relaxed::parse(raw, relaxations)?
+        {
+            return Ok(Self(Text::Relaxed(Box::new(relaxed))));
+        }
         let bytes: &[u8] = raw;
         if bytes.first() != Some(&b'/') {
             return Err(BadPath::NotAbsolute);
@@ -98,12 +126,7 @@ impl CanonicalPath {
             }
         }
         let text = if encoded {
-            let decoded = decode(bytes)?;
-            let text = String::from_utf8(decoded).map_err(|_| BadPath::NotUtf8)?;
-            if text.contains(char::is_control) {
-                return Err(BadPath::Control);
-            }
-            Text::Owned(text.into())
+            Text::Owned(decoded_text(bytes, false)?.into())
         } else {
             Text::Shared(raw.clone())
         };
@@ -118,12 +141,24 @@ impl CanonicalPath {
             // Checked to be ASCII, so this never falls back.
             Text::Shared(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
             Text::Owned(text) => text,
+            Text::Relaxed(relaxed) => relaxed.text(),
         }
     }
 
     /// The decoded segments; a trailing slash shows as a last, empty one, and `/` as that alone.
-    pub fn segments(&self) -> impl Iterator<Item = &str> + Clone {
-        self.as_str().split('/').skip(1)
+    pub fn segments(&self) -> Segments<'_> {
+        match &self.0 {
+            Text::Relaxed(relaxed) => Segments::Listed(relaxed.segments()),
+            Text::Shared(_) | Text::Owned(_) => Segments::Split(self.as_str().split('/').skip(1)),
+        }
+    }
+
+    /// The segments as a reader sees them who keeps empty ones, where that differs.
+    pub fn with_empty_segments(&self) -> Option<Segments<'_>> {
+        match &self.0 {
+            Text::Relaxed(relaxed) => relaxed.with_empty().map(Segments::Listed),
+            Text::Shared(_) | Text::Owned(_) => None,
+        }
     }
 
     fn check_segments(&self) -> Result<(), BadPath> {
@@ -151,8 +186,38 @@ impl fmt::Debug for CanonicalPath {
     }
 }
 
-/// Decodes `%XX` once, refusing every escape whose meaning depends on who decodes it.
-fn decode(raw: &[u8]) -> Result<Vec<u8>, BadPath> {
+/// The segments of a path.
+#[derive(Clone)]
+pub enum Segments<'a> {
+    /// Parts of one text.
+    Split(std::iter::Skip<std::str::Split<'a, char>>),
+    /// Texts of their own, as one of them may hold a slash.
+    Listed(std::slice::Iter<'a, Box<str>>),
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        match self {
+            Self::Split(parts) => parts.next(),
+            Self::Listed(texts) => texts.next().map(AsRef::as_ref),
+        }
+    }
+}
+
+/// A text percent-decoded once.
+fn decoded_text(raw: &[u8], slashes: bool) -> Result<String, BadPath> {
+    let text = String::from_utf8(decode(raw, slashes)?).map_err(|_| BadPath::NotUtf8)?;
+    if text.contains(char::is_control) {
+        return Err(BadPath::Control);
+    }
+    Ok(text)
+}
+
+/// Decodes `%XX` once, refusing every escape whose meaning depends on who decodes it; but `%2F` where
+/// `slashes` are known to be kept apart.
+fn decode(raw: &[u8], slashes: bool) -> Result<Vec<u8>, BadPath> {
     let mut out = Vec::with_capacity(raw.len());
     let mut rest = raw;
     while let [first, tail @ ..] = rest {
@@ -163,6 +228,7 @@ fn decode(raw: &[u8]) -> Result<Vec<u8>, BadPath> {
         }
         let (byte, after) = escape(tail).ok_or(BadPath::BadEscape)?;
         match byte {
+            b'/' if slashes => out.push(byte),
             b'/' | b'\\' => return Err(BadPath::EncodedSlash),
             0..=0x1f | 0x7f => return Err(BadPath::Control),
             b';' => return Err(BadPath::Parameters),

@@ -15,6 +15,8 @@ fn consumer(ceiling: Option<&[&str]>) -> Arc<Consumer> {
     Arc::new(Consumer {
         name: "acme".into(),
         environment: "live".into(),
+        roles: Box::default(),
+        allow_ips: None,
         ceiling: ceiling.map(|scopes| ScopeSet::granted(scopes.iter().copied()).unwrap()),
         expires: None,
         metadata: serde_json::Value::Null,

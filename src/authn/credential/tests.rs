@@ -117,7 +117,7 @@ fn h13_splits_scheme_and_credential_at_spaces_only() {
 #[test]
 fn h8_bytes_that_are_no_text_stay_as_they_were_sent() {
     let request = raw_bytes("GET", b"/", &[("x-api-key", b"a\xff\x00b")]);
-    let request = Request::read(request).unwrap();
+    let request = Request::read(request, &crate::request::Reading::default()).unwrap();
     let held = Held::Value(Bytes::from_static(b"a\xff\x00b"));
     assert_eq!(read(&header(), &request), Ok(held));
 }

@@ -1,5 +1,7 @@
 //! The claims of a token, judged by configuration.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -30,6 +32,42 @@ pub struct ClaimRules {
     pub audiences: Option<Vec<Box<str>>>,
     /// How far ahead `nbf` and `iat` may lie, in seconds.
     pub clock_skew: u64,
+    /// Which claimed roles count; `None`: none.
+    pub roles: Option<ClaimedRoles>,
+}
+
+/// Which roles a claim stands for.
+#[derive(Debug)]
+pub struct ClaimedRoles {
+    /// The claim of this very name, or, where there is none, the one that its dots lead to.
+    pub claim: Box<str>,
+    /// What the claim says, and the role that it stands for.
+    pub map: Vec<(Box<str>, Arc<str>)>,
+}
+
+impl ClaimedRoles {
+    /// The roles of these claims: a string is one claimed role, an array several. What the map does not
+    /// name means nothing, and neither does a claim of another form.
+    fn of(&self, claims: &Map<String, Value>) -> Box<[Arc<str>]> {
+        let at_path = || {
+            let mut parts = self.claim.split('.');
+            let first = claims.get(parts.next()?)?;
+            parts.try_fold(first, |at, part| at.get(part))
+        };
+        let said: Vec<&str> = match claims.get(self.claim.as_ref()).or_else(at_path) {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let mapped = self
+            .map
+            .iter()
+            .filter(|(claimed, _)| said.contains(&claimed.as_ref()));
+        let mut roles: Vec<Arc<str>> = mapped.map(|(_, role)| Arc::clone(role)).collect();
+        roles.sort();
+        roles.dedup();
+        roles.into()
+    }
 }
 
 /// Claims that nobody has proven.
@@ -142,6 +180,11 @@ impl ClaimRules {
             principal_id: format!("{}:{subject}", self.authenticator).into(),
             subject,
             scopes: claims.scopes()?,
+            roles: self
+                .roles
+                .as_ref()
+                .map(|roles| roles.of(&claims.0))
+                .unwrap_or_default(),
             expires_at,
             not_before: earliest.saturating_sub(skew),
             token_id,

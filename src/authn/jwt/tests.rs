@@ -24,6 +24,7 @@ const ISSUER: &str = "https://login.example.com";
 
 fn rules() -> ClaimRules {
     ClaimRules {
+        roles: None,
         authenticator: "login".into(),
         issuer: ISSUER.into(),
         audiences: Some(vec!["orders-api".into(), "billing-api".into()]),

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use crate::config::decode::{located, named, not_yet, texts};
+use crate::config::decode::{located, named, texts};
 use crate::config::yaml::{self, EmptyList, Fields, Node, external_tag};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::source::{
-    AuthenticatorSource, FromSource, JwksSource, JwtSource, KindSource, Located, Named,
+    AuthenticatorSource, ClaimedRolesSource, FromSource, JwksSource, JwtSource, KindSource,
+    Located, Named,
 };
 
 /// The kinds that exist.
@@ -118,7 +119,6 @@ fn jwt(
         "roles",
     ];
     let fields = Fields::new(node, "a `jwt` authenticator", &keys, out)?;
-    not_yet(&fields, &["roles"], "a `jwt` authenticator", out);
     shared(&fields, source, out);
     let issuer = fields
         .require("issuer", out)
@@ -160,8 +160,27 @@ fn jwt(
         algorithms: algorithms.unwrap_or_default(),
         jwks,
         clock_skew: clock_skew(&fields, out),
+        roles: fields
+            .get("roles")
+            .and_then(|node| claimed_roles(node, out)),
         place: fields.place().clone(),
     })))
+}
+
+/// `roles`: nothing that a token claims counts but through `map`.
+fn claimed_roles(node: &Node, out: &mut Diagnostics) -> Option<ClaimedRolesSource> {
+    let fields = Fields::new(node, "`roles`", &["claim", "map"], out)?;
+    let claim = fields
+        .require("claim", out)
+        .and_then(|node| located(node, "`claim`", out));
+    let map = fields
+        .require("map", out)
+        .and_then(|node| yaml::mapping(node, "`map`", out));
+    let map = map?
+        .iter()
+        .filter_map(|entry| Some((entry.key.clone(), located(&entry.value, "a role", out)?)))
+        .collect();
+    Some(ClaimedRolesSource { claim: claim?, map })
 }
 
 fn clock_skew(fields: &Fields<'_>, out: &mut Diagnostics) -> Option<u64> {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::config::decode::levels::allow_ips;
 use crate::config::decode::policies::environment;
 use crate::config::decode::{located, named, not_yet, texts};
 use crate::config::yaml::{self, EmptyList, Fields, Node};
@@ -22,6 +23,8 @@ fn one(node: &Node, out: &mut Diagnostics) -> ConsumerSource {
     let mut source = ConsumerSource {
         environment: None,
         scopes: None,
+        roles: Vec::new(),
+        allow_ips: None,
         expires: None,
         metadata: Value::Object(serde_json::Map::new()),
         credentials: Vec::new(),
@@ -42,11 +45,19 @@ fn one(node: &Node, out: &mut Diagnostics) -> ConsumerSource {
     let Some(fields) = Fields::new(node, "a consumer", &keys, out) else {
         return source;
     };
-    not_yet(&fields, &["roles", "plan", "allow_ips"], "a consumer", out);
+    not_yet(&fields, &["plan"], "a consumer", out);
     source.environment = fields
         .get("environment")
         .and_then(|node| environment(node, out));
     source.scopes = fields.get("scopes").and_then(|node| granted(node, out));
+    source.roles = fields
+        .get("roles")
+        .and_then(|node| texts(node, "`roles`", out))
+        .unwrap_or_default();
+    source.allow_ips = fields
+        .get("allow_ips")
+        .and_then(|node| allow_ips(node, out))
+        .map(|located| located.value);
     source.expires = expires(&fields, out);
     if let Some(node) = fields.get("metadata")
         && yaml::mapping(node, "`metadata`", out).is_some()

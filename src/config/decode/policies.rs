@@ -1,31 +1,36 @@
 //! `defaults` and `policies`.
 
-use crate::config::decode::{located, named, not_yet, texts};
-use crate::config::yaml::{self, EmptyList, Fields, Node};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::decode::{choice, defaults, levels, located, named, not_yet, texts};
+use crate::config::yaml::{self, EmptyList, Entry, Fields, Node};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, excerpt};
 use crate::policy::source::{
     CoversSource, DefaultsSource, InjectSource, LevelSource, Located, Named, PolicySource,
     RouteSource, ScopesSource,
 };
 
 /// The keys of every level that this version honours.
-const LEVEL: [&str; 5] = ["authenticate", "public", "scopes", "environment", "inject"];
-
-/// The keys of every level that the language has and this version has not.
-const LATER: [&str; 8] = [
-    "optional",
-    "cors",
-    "mode",
+const LEVEL: [&str; 8] = [
+    "authenticate",
+    "public",
+    "scopes",
     "roles",
-    "when",
     "callers",
     "allow_ips",
-    "limit",
+    "environment",
+    "inject",
 ];
 
+/// The keys of every level that the language has and this version has not.
+const LATER: [&str; 5] = ["optional", "limit", "cors", "mode", "when"];
+
 pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Diagnostics) {
-    let own = ["reserved_prefix", "unknown_route"];
-    let later = ["client_address", "paths", "errors", "require", "unenforced"];
+    let own = [
+        "reserved_prefix",
+        "unknown_route",
+        "client_address",
+        "paths",
+    ];
+    let later = ["require", "errors", "unenforced"];
     let keys: Vec<&str> = LEVEL
         .into_iter()
         .chain(LATER)
@@ -48,6 +53,12 @@ pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Dia
     once(&mut into.public, level.public, "public", out);
     once(&mut into.scopes, level.scopes, "scopes", out);
     once(&mut into.environment, level.environment, "environment", out);
+    once(&mut into.roles, level.roles, "roles", out);
+    once(&mut into.callers, level.callers, "callers", out);
+    once(&mut into.allow_ips, level.allow_ips, "allow_ips", out);
+    once(&mut into.when, level.when, "when", out);
+    once(&mut into.cors, level.cors, "cors", out);
+    once(&mut into.mode, level.mode, "mode", out);
     for inject in level.inject {
         if let Some(first) = into
             .inject
@@ -73,26 +84,28 @@ pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Dia
         "reserved_prefix",
         out,
     );
-    let unknown = fields.get("unknown_route").and_then(|node| {
-        let text = yaml::text(node, "`unknown_route`", out)?;
-        if !matches!(text, "not_found" | "forbidden") {
-            let message = format!("`{text}` is not a way to answer unknown routes");
-            out.push(
-                Diagnostic::error("bad-value", &node.place, message)
-                    .with_help("write `forbidden` (403, the default) or `not_found` (404)"),
-            );
-        }
-        Some(Located {
-            value: text == "not_found",
-            place: node.place.clone(),
-        })
-    });
-    once(
-        &mut defaults.unknown_route_not_found,
-        unknown,
-        "unknown_route",
-        out,
-    );
+    let unknown = fields
+        .get("unknown_route")
+        .and_then(|node| choice(node, "`unknown_route`", ["forbidden", "not_found"], out));
+    let into = &mut defaults.unknown_route_not_found;
+    once(into, unknown, "unknown_route", out);
+    let unenforced = fields
+        .get("unenforced")
+        .and_then(|node| choice(node, "`unenforced`", ["deny", "allow"], out));
+    let into = &mut defaults.unenforced_allow;
+    once(into, unenforced, "unenforced", out);
+    let hops = fields
+        .get("client_address")
+        .and_then(|node| defaults::client_address(node, out));
+    once(&mut defaults.trusted_hops, hops, "client_address", out);
+    let paths = fields
+        .get("paths")
+        .and_then(|node| defaults::paths(node, out));
+    once(&mut defaults.paths, paths, "paths", out);
+    let errors = fields
+        .get("errors")
+        .and_then(|node| defaults::errors(node, out));
+    once(&mut defaults.disclose_scopes, errors, "errors", out);
 }
 
 fn once<T>(
@@ -108,12 +121,7 @@ fn once<T>(
     }
 }
 
-fn report_twice(
-    key: &str,
-    first: &crate::diagnostic::Place,
-    again: &crate::diagnostic::Place,
-    out: &mut Diagnostics,
-) {
+fn report_twice(key: &str, first: &Place, again: &Place, out: &mut Diagnostics) {
     out.push(
         Diagnostic::error(
             "duplicate-default",
@@ -157,16 +165,13 @@ fn policy(node: &Node, out: &mut Diagnostics) -> PolicySource {
 }
 
 fn routes(node: &Node, out: &mut Diagnostics) -> Vec<RouteSource> {
-    if let yaml::Value::Mapping(_) = node.value {
-        out.push(
-            Diagnostic::error(
-                "not-available",
-                &node.place,
-                "the short form of routes is not available in this version",
-            )
-            .with_help("write a list: `- {path: /items, methods: [GET], scopes: [items:read]}`"),
-        );
-        return Vec::new();
+    if let yaml::Value::Mapping(entries) = &node.value {
+        if entries.is_empty() {
+            let message = "`routes` is empty: no request would be let through";
+            out.push(Diagnostic::error("empty-list", &node.place, message));
+        }
+        let routes = entries.iter();
+        return routes.filter_map(|entry| short_route(entry, out)).collect();
     }
     let Some(items) = yaml::sequence(node, "`routes`", EmptyList::Refused, out) else {
         return Vec::new();
@@ -212,6 +217,64 @@ fn route(node: &Node, out: &mut Diagnostics) -> Option<RouteSource> {
     })
 }
 
+/// A route in the short form: methods and path, then `public`, the required scopes, or the keys of a
+/// level.
+fn short_route(entry: &Entry, out: &mut Diagnostics) -> Option<RouteSource> {
+    let covers = short_covers(&entry.key, &entry.key_place, out)?;
+    let node = &entry.value;
+    let mut level = LevelSource::default();
+    match &node.value {
+        yaml::Value::Mapping(_) => {
+            let keys: Vec<&str> = LEVEL.into_iter().chain(LATER).collect();
+            level = self::level(&Fields::new(node, "a route", &keys, out)?, "a route", out);
+        }
+        yaml::Value::Null => {
+            let message = format!("the route `{}` says nothing", excerpt(&entry.key));
+            out.push(
+                Diagnostic::error("missing-value", &entry.key_place, message)
+                    .with_help("write a scope, `public`, or `{}` where a credential is enough"),
+            );
+            return None;
+        }
+        yaml::Value::Scalar(_) if yaml::text(node, "a route", out)? == "public" => {
+            level.public = Some(Located {
+                value: true,
+                place: node.place.clone(),
+            });
+        }
+        _ => level.scopes = scopes(node, out),
+    }
+    Some(RouteSource {
+        place: entry.key_place.clone(),
+        covers: Some(covers),
+        level,
+    })
+}
+
+/// `PUT|DELETE /items/{id}`, or a path alone.
+fn short_covers(key: &str, place: &Place, out: &mut Diagnostics) -> Option<CoversSource> {
+    let at = |value: &str| Located {
+        value: value.to_owned(),
+        place: place.clone(),
+    };
+    let (methods, path) = match key.split_once(' ') {
+        Some((methods, path)) => (methods.split('|').map(at).collect(), path),
+        None => (Vec::new(), key),
+    };
+    if !path.starts_with('/') || path.contains(' ') {
+        let message = format!("`{}` is no route", excerpt(key));
+        out.push(
+            Diagnostic::error("bad-route", place, message)
+                .with_help("write methods and a path: `GET /items: items:read`, `PUT|DELETE /items/{id}: items:write`"),
+        );
+        return None;
+    }
+    Some(CoversSource::Path {
+        path: at(path),
+        methods,
+    })
+}
+
 fn grpc(node: &Node, out: &mut Diagnostics) -> Option<CoversSource> {
     let fields = Fields::new(node, "`grpc`", &["service", "methods"], out)?;
     let service = fields
@@ -249,6 +312,20 @@ fn level(fields: &Fields<'_>, what: &str, out: &mut Diagnostics) -> LevelSource 
             .get("inject")
             .map(|node| inject(node, out))
             .unwrap_or_default(),
+        roles: fields
+            .get("roles")
+            .and_then(|node| levels::roles(node, out)),
+        callers: fields
+            .get("callers")
+            .and_then(|node| levels::callers(node, out)),
+        allow_ips: fields
+            .get("allow_ips")
+            .and_then(|node| levels::allow_ips(node, out)),
+        when: fields
+            .get("when")
+            .and_then(|node| located(node, "`when`", out)),
+        mode: fields.get("mode").and_then(|node| levels::mode(node, out)),
+        cors: fields.get("cors").and_then(|node| levels::cors(node, out)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::authn::api_key::{ApiKeys, KeyRecord};
 use crate::authn::credential::Container;
-use crate::authn::jwt::claims::{ClaimRules, DEFAULT_CLOCK_SKEW_SECONDS};
+use crate::authn::jwt::claims::{ClaimRules, ClaimedRoles, DEFAULT_CLOCK_SKEW_SECONDS};
 use crate::authn::jwt::{DEFAULT_ALGORITHMS, JwtVerifier, algorithm_named};
 use crate::authn::key_set::{KeySetCell, algorithm_name};
 use crate::authn::{Authenticator, ClaimedConsumers, From, Method};
@@ -14,10 +14,11 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::headers::is_header_name;
 use crate::headers::plan::Managed;
 use crate::policy::compile::consumers::granted;
+use crate::policy::compile::rules::{Known, role};
 use crate::policy::compile::{Ports, unknown_name};
 use crate::policy::source::{
-    AuthenticatorSource, CredentialKind, FromSource, JwtSource, KindSource, Located, Named,
-    PolicySet,
+    AuthenticatorSource, ClaimedRolesSource, CredentialKind, FromSource, JwtSource, KindSource,
+    Located, Named, PolicySet,
 };
 use crate::secret::Digest;
 
@@ -25,7 +26,7 @@ use crate::secret::Digest;
 pub(super) fn compile(
     set: &PolicySet,
     managed: &Managed,
-    consumers: &HashMap<&str, Arc<Consumer>>,
+    known: &Known<'_>,
     ports: &Ports,
     out: &mut Diagnostics,
 ) -> Vec<Arc<Authenticator>> {
@@ -34,7 +35,7 @@ pub(super) fn compile(
         .authenticators
         .iter()
         .filter_map(|authenticator| {
-            let compiled = one(authenticator, set, consumers, ports, out)?;
+            let compiled = one(authenticator, set, known, ports, out)?;
             check_forward(&authenticator.name.place, &compiled, managed, out);
             Some(compiled)
         })
@@ -47,7 +48,7 @@ pub(super) fn compile(
 fn one(
     authenticator: &Named<AuthenticatorSource>,
     set: &PolicySet,
-    consumers: &HashMap<&str, Arc<Consumer>>,
+    known: &Known<'_>,
     ports: &Ports,
     out: &mut Diagnostics,
 ) -> Option<Authenticator> {
@@ -61,12 +62,12 @@ fn one(
             if let Some(prefix) = prefix {
                 check_prefix(prefix, out);
             }
-            insert_keys(&mut keys, &name.value, set, consumers, out);
+            insert_keys(&mut keys, &name.value, set, known.consumers, out);
             Method::ApiKey(keys)
         }
         KindSource::Jwt(jwt) => {
-            let claimed = claimed_consumers(&name.value, set, consumers, out);
-            Method::Jwt(verifier(&name.value, jwt, ports, out), claimed)
+            let claimed = claimed_consumers(&name.value, set, known.consumers, out);
+            Method::Jwt(verifier(&name.value, jwt, known, ports, out), claimed)
         }
     };
     Some(Authenticator {
@@ -405,7 +406,13 @@ fn claimed_consumers(
     claimed
 }
 
-fn verifier(name: &str, jwt: &JwtSource, ports: &Ports, out: &mut Diagnostics) -> JwtVerifier {
+fn verifier(
+    name: &str,
+    jwt: &JwtSource,
+    known: &Known<'_>,
+    ports: &Ports,
+    out: &mut Diagnostics,
+) -> JwtVerifier {
     if jwt.audiences.is_none() && !jwt.any_audience {
         out.push(
             Diagnostic::error(
@@ -436,10 +443,14 @@ fn verifier(name: &str, jwt: &JwtSource, ports: &Ports, out: &mut Diagnostics) -
         .get(name)
         .cloned()
         .unwrap_or_else(KeySetCell::empty);
-    // Everything that decides what this verifier accepts, so that its entries in the shared cache are
+    let roles = jwt
+        .roles
+        .as_ref()
+        .map(|roles| claimed_roles(roles, known, out));
+    // Everything that decides what this verifier makes of a token, so that its entries in the shared cache are
     // nobody else's.
     let configuration = format!(
-        "{name}\0{issuer}\0{audiences:?}\0{:?}\0{clock_skew}\0{:?}",
+        "{name}\0{issuer}\0{audiences:?}\0{:?}\0{clock_skew}\0{:?}\0{roles:?}",
         algorithms
             .iter()
             .map(|&a| algorithm_name(a))
@@ -451,6 +462,7 @@ fn verifier(name: &str, jwt: &JwtSource, ports: &Ports, out: &mut Diagnostics) -
         issuer: issuer.into(),
         audiences: (!jwt.any_audience).then_some(audiences),
         clock_skew,
+        roles,
     };
     let fingerprint = Digest::of(configuration.as_bytes()).bucket();
     JwtVerifier::new(
@@ -460,6 +472,29 @@ fn verifier(name: &str, jwt: &JwtSource, ports: &Ports, out: &mut Diagnostics) -
         ports.token_cache.clone(),
         fingerprint,
     )
+}
+
+fn claimed_roles(
+    source: &ClaimedRolesSource,
+    known: &Known<'_>,
+    out: &mut Diagnostics,
+) -> ClaimedRoles {
+    if source.claim.value.is_empty() {
+        let message = "the claim's name is empty";
+        out.push(Diagnostic::error(
+            "empty-value",
+            &source.claim.place,
+            message,
+        ));
+    }
+    let mapped = source.map.iter().filter_map(|(claimed, name)| {
+        let role = role(name, known.roles, out)?;
+        Some((claimed.as_str().into(), role))
+    });
+    ClaimedRoles {
+        map: mapped.collect(),
+        claim: source.claim.value.as_str().into(),
+    }
 }
 
 fn algorithms(jwt: &JwtSource, out: &mut Diagnostics) -> Vec<jsonwebtoken::Algorithm> {

@@ -5,20 +5,50 @@ use std::sync::Arc;
 
 use crate::consumer::Consumer;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::policy::caller::AddressRule;
 use crate::policy::compile::DEFAULT_ENVIRONMENT;
+use crate::policy::compile::rules::role;
 use crate::policy::scope::ScopeSet;
 use crate::policy::source::{Located, PolicySet};
+
+/// All roles by name.
+pub(super) fn roles(set: &PolicySet) -> HashMap<&str, Arc<str>> {
+    let names = set.roles.iter().map(|role| role.name.value.as_str());
+    names.map(|name| (name, Arc::from(name))).collect()
+}
 
 /// All consumers by name.
 pub(super) fn compile<'a>(
     set: &'a PolicySet,
+    roles: &HashMap<&'a str, Arc<str>>,
     out: &mut Diagnostics,
 ) -> HashMap<&'a str, Arc<Consumer>> {
     let default = set.defaults.level.environment.as_ref();
     let default = default.map_or(DEFAULT_ENVIRONMENT, |environment| &environment.value);
+    let mut permitted: HashMap<&str, ScopeSet> = HashMap::new();
+    for role in &set.roles {
+        permitted.insert(&role.name.value, granted(&role.value.scopes, out));
+    }
     let mut consumers = HashMap::new();
     for consumer in &set.consumers {
         let source = &consumer.value;
+        let mut held = Vec::new();
+        let mut ceiling = source.scopes.as_deref().map(|scopes| granted(scopes, out));
+        for name in &source.roles {
+            let Some(role) = role(name, roles, out) else {
+                continue;
+            };
+            if held.contains(&role) {
+                let message = format!("the role `{role}` is listed twice");
+                out.push(Diagnostic::error("duplicate-name", &name.place, message));
+                continue;
+            }
+            // A consumer with a role has a ceiling, be it that of the role alone.
+            if let Some(scopes) = permitted.get(name.value.as_str()) {
+                ceiling.get_or_insert_default().add(scopes);
+            }
+            held.push(role);
+        }
         let environment = source
             .environment
             .as_ref()
@@ -28,7 +58,9 @@ pub(super) fn compile<'a>(
             Arc::new(Consumer {
                 name: consumer.name.value.as_str().into(),
                 environment: environment.into(),
-                ceiling: source.scopes.as_deref().map(|scopes| granted(scopes, out)),
+                ceiling,
+                roles: held.into(),
+                allow_ips: source.allow_ips.clone().map(AddressRule),
                 expires: source.expires,
                 metadata: source.metadata.clone(),
             }),

@@ -6,14 +6,20 @@ use crate::policy::pattern::{PathPattern, Segment};
 use crate::policy::route::RouteMethods;
 use crate::policy::source::{CoversSource, Located};
 
-/// The paths that a route covers, each with its methods.
+/// The paths that a route covers, each with its methods. With `ignore_slash`, a slash at the end of a
+/// path is not part of it.
 pub(super) fn covered<'a>(
     covers: &'a CoversSource,
+    ignore_slash: bool,
     out: &mut Diagnostics,
 ) -> Vec<(String, &'a Place, PathPattern, RouteMethods)> {
     match covers {
         CoversSource::Path { path, methods } => match PathPattern::parse(&path.value) {
-            Ok(pattern) => {
+            Ok(mut pattern) => {
+                let slash = Segment::Literal("".into());
+                if ignore_slash && pattern.segments.len() > 1 {
+                    pattern.segments.pop_if(|last| *last == slash);
+                }
                 let methods = route_methods(methods, out);
                 vec![(path.value.clone(), &path.place, pattern, methods)]
             }

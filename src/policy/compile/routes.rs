@@ -8,14 +8,14 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::headers::plan::Managed;
 use crate::policy::compile::covers::covered;
 use crate::policy::compile::owners::check_owners;
-use crate::policy::compile::{DEFAULT_ENVIRONMENT, unknown_name};
+use crate::policy::compile::rules::{Known, address_rule, caller_rule, role_rule, scope_rule};
+use crate::policy::compile::{DEFAULT_ENVIRONMENT, push_once, relaxations, unknown_name};
 use crate::policy::field::Expression;
 use crate::policy::inject::{InjectHeader, InjectPlan};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::route::{Route, RouteIndex, RouteMethods, RouteTable};
-use crate::policy::scope::{Scope, ScopeRule};
 use crate::policy::source::{
-    InjectSource, LevelSource, Located, Named, PolicySet, PolicySource, RouteSource, ScopesSource,
+    InjectSource, LevelSource, Located, Named, PolicySet, PolicySource, RouteSource,
 };
 
 /// All routes, compiled.
@@ -43,6 +43,7 @@ struct Compiler<'a> {
     by_name: HashMap<&'a str, &'a Arc<Authenticator>>,
     known: HashSet<&'a str>,
     managed: &'a Managed,
+    names: Known<'a>,
     /// What each list of authenticators asks: shared, as most routes ask the same.
     authn: HashMap<Vec<&'a str>, Arc<RouteAuthn>>,
     /// Plans that do not depend on the route, by all that they are made of.
@@ -54,6 +55,7 @@ pub(super) fn compile(
     set: &PolicySet,
     authenticators: &[Arc<Authenticator>],
     managed: &Managed,
+    names: Known<'_>,
     out: &mut Diagnostics,
 ) -> Routes {
     let mut compiler = Compiler {
@@ -68,6 +70,7 @@ pub(super) fn compile(
             .map(|a| a.name.value.as_str())
             .collect(),
         managed,
+        names,
         authn: HashMap::new(),
         plans: HashMap::new(),
     };
@@ -219,6 +222,8 @@ impl<'a> Compiler<'a> {
                 .as_ref()
                 .map(|own| ("authenticate", &own.place)),
             level.scopes.as_ref().map(|own| ("scopes", &own.place)),
+            level.roles.as_ref().map(|own| ("roles", &own.place)),
+            level.callers.as_ref().map(|own| ("callers", &own.place)),
         ];
         for (key, place) in own.into_iter().flatten() {
             out.push(
@@ -249,7 +254,9 @@ impl<'a> Compiler<'a> {
             let Some(covers) = &route.covers else {
                 continue;
             };
-            for (path, place, pattern, methods) in covered(covers, out) {
+            for (path, place, pattern, methods) in
+                covered(covers, relaxations(self.set).trailing_slash, out)
+            {
                 let levels = [&route.level, &policy.value.level, &self.set.defaults.level];
                 let Some(compiled) = self.route(name, index, route, &path, &pattern, levels, out)
                 else {
@@ -296,15 +303,17 @@ impl<'a> Compiler<'a> {
         if public {
             report_unasked(levels, out);
         }
-        let scopes = if public {
-            Vec::new()
-        } else {
-            levels
-                .iter()
-                .rev()
-                .filter_map(|level| scope_rule(level.scopes.as_ref()?, out))
-                .collect()
-        };
+        let (mut scopes, mut roles, mut callers) = (Vec::new(), Vec::new(), Vec::new());
+        // Every level must hold, the outermost first; a public route drops what asks for an identity.
+        for level in levels.iter().rev().filter(|_| !public) {
+            let scope = level.scopes.as_ref();
+            scopes.extend(scope.and_then(|source| scope_rule(source, out)));
+            let role = level.roles.as_ref();
+            roles.extend(role.and_then(|source| role_rule(source, &self.names, out)));
+            let caller = level.callers.as_ref();
+            callers.extend(caller.map(|source| caller_rule(source, &self.names, out)));
+        }
+        let allow_ips = levels.iter().rev().filter_map(|level| address_rule(level));
         let inject = if public {
             self.shared_plan(Vec::new(), Vec::new())
         } else {
@@ -317,7 +326,10 @@ impl<'a> Compiler<'a> {
             parameters,
             authn,
             environment: environment.into(),
+            allow_ips: allow_ips.collect(),
+            callers,
             scopes,
+            roles,
             inject,
         })
     }
@@ -412,9 +424,7 @@ impl<'a> Compiler<'a> {
                 }
                 Err(why) => {
                     let error = Diagnostic::error("bad-expression", &source.place, why.to_string());
-                    if !out.iter().any(|other| same_mistake(other, &error)) {
-                        out.push(error);
-                    }
+                    push_once(error, out);
                 }
             }
         }
@@ -437,15 +447,21 @@ fn report_unasked(levels: [&LevelSource; 3], out: &mut Diagnostics) {
     let is_public = |level: &&LevelSource| level.public.as_ref().is_some_and(|public| public.value);
     let [route, ..] = levels;
     let nearer = levels.iter().take_while(|level| !is_public(level));
-    let mut contradictions: Vec<Diagnostic> = nearer
-        .filter_map(|level| level.scopes.as_ref())
-        .map(|scopes| {
-            Diagnostic::error(
-                "public-contradiction",
-                &scopes.place,
-                "a route under this is public, and `scopes` asks something of the caller",
-            )
-            .with_help("say how callers authenticate: `authenticate: …`, or leave the scopes out")
+    let asked = nearer.flat_map(|level| {
+        [
+            level.scopes.as_ref().map(|own| ("scopes", &own.place)),
+            level.roles.as_ref().map(|own| ("roles", &own.place)),
+            level.callers.as_ref().map(|own| ("callers", &own.place)),
+        ]
+    });
+    let mut contradictions: Vec<Diagnostic> = asked
+        .flatten()
+        .map(|(key, place)| {
+            let message =
+                format!("a route under this is public, and `{key}` asks something of the caller");
+            Diagnostic::error("public-contradiction", place, message).with_help(format!(
+                "say how callers authenticate: `authenticate: …`, or leave `{key}` out"
+            ))
         })
         .collect();
     contradictions.extend(route.inject.iter().map(|inject| {
@@ -457,54 +473,6 @@ fn report_unasked(levels: [&LevelSource; 3], out: &mut Diagnostics) {
         .with_help("leave `inject` out, or say how callers authenticate")
     }));
     for contradiction in contradictions {
-        if !out.iter().any(|other| same_mistake(other, &contradiction)) {
-            out.push(contradiction);
-        }
+        push_once(contradiction, out);
     }
-}
-
-fn same_mistake(a: &Diagnostic, b: &Diagnostic) -> bool {
-    let place = |d: &Diagnostic| {
-        d.place
-            .as_ref()
-            .map(|p| (p.start, p.file.name().to_owned()))
-    };
-    a.code == b.code && a.message == b.message && place(a) == place(b)
-}
-
-fn scope_rule(source: &Located<ScopesSource>, out: &mut Diagnostics) -> Option<ScopeRule> {
-    let (names, any) = match &source.value {
-        ScopesSource::All(names) => (names, false),
-        ScopesSource::Any(names) => (names, true),
-    };
-    let mut scopes = Vec::new();
-    for name in names {
-        match Scope::parse(&name.value) {
-            Some(scope) => scopes.push(scope),
-            None => {
-                let help = if name.value.contains('*') {
-                    "wildcards count where scopes are granted (under `consumers`), not where they are required; name the scope that this route needs"
-                } else {
-                    "a scope is printable ASCII without spaces, quotes and backslashes"
-                };
-                let error = Diagnostic::error(
-                    "bad-scope",
-                    &name.place,
-                    format!("`{}` cannot be required as a scope", name.value),
-                )
-                .with_help(help);
-                if !out.iter().any(|other| same_mistake(other, &error)) {
-                    out.push(error);
-                }
-            }
-        }
-    }
-    if scopes.is_empty() {
-        return None;
-    }
-    Some(if any {
-        ScopeRule::Any(scopes)
-    } else {
-        ScopeRule::All(scopes)
-    })
 }

@@ -1,6 +1,7 @@
 //! What compiles, what it means, and what is refused.
 
 mod levels;
+mod rules;
 
 use crate::diagnostic::Diagnostics;
 use crate::test_support::{Signer, compile, key_entry, mistakes};

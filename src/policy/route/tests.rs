@@ -13,6 +13,9 @@ use crate::verdict::Reason;
 
 fn route(policy: &str, path: &str) -> Arc<Route> {
     Arc::new(Route {
+        allow_ips: Vec::new(),
+        callers: Vec::new(),
+        roles: Vec::new(),
         policy: policy.into(),
         policy_index: 0,
         path: path.into(),
@@ -52,7 +55,7 @@ fn index(routes: &[(&str, &[&str])]) -> RouteIndex {
 fn request(method: &str, host: &str, path: &str) -> Request {
     let mut check = raw(method, path, &[]);
     check.host = Bytes::copy_from_slice(host.as_bytes());
-    Request::read(check).unwrap()
+    Request::read(check, &crate::request::Reading::default()).unwrap()
 }
 
 /// The path of the route that is chosen, or why none is.
@@ -280,7 +283,9 @@ fn a_pinned_policy_answers_alone_and_on_its_own_hosts_only() {
             .iter()
             .map(|pin| (key.clone(), Bytes::copy_from_slice(pin)));
         check.context_extensions = pins.collect();
-        let chosen = index.choose(&Request::read(check).unwrap()).cloned();
+        let chosen = index
+            .choose(&Request::read(check, &crate::request::Reading::default()).unwrap())
+            .cloned();
         chosen
             .map(|route| route.policy.to_string())
             .map_err(|refusal| refusal.reason)

@@ -1,10 +1,102 @@
 use bytes::Bytes;
 use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 
-use super::{BadPath, CanonicalPath, MAX_PATH_BYTES};
+use super::{BadPath, CanonicalPath, MAX_PATH_BYTES, Relaxations};
 
 fn parse(raw: &str) -> Result<String, BadPath> {
-    CanonicalPath::parse(&Bytes::copy_from_slice(raw.as_bytes())).map(|path| path.as_str().into())
+    parse_relaxed(raw, Relaxations::default())
+}
+
+fn parse_relaxed(raw: &str, relaxations: Relaxations) -> Result<String, BadPath> {
+    CanonicalPath::parse(&Bytes::copy_from_slice(raw.as_bytes()), relaxations)
+        .map(|path| path.as_str().into())
+}
+
+const ALL_RELAXED: Relaxations = Relaxations {
+    empty_segments: true,
+    matrix_parameters: true,
+    encoded_slashes: true,
+    trailing_slash: true,
+};
+
+#[test]
+fn reads_what_an_operator_relaxed() {
+    let strict = Relaxations::default();
+    let empty = Relaxations {
+        empty_segments: true,
+        ..strict
+    };
+    let matrix = Relaxations {
+        matrix_parameters: true,
+        ..strict
+    };
+    let encoded = Relaxations {
+        encoded_slashes: true,
+        ..strict
+    };
+    let trailing = Relaxations {
+        trailing_slash: true,
+        ..strict
+    };
+    for (relaxations, raw, path, segments) in [
+        (empty, "//a///b", "/a/b", vec!["a", "b"]),
+        (empty, "/a//", "/a/", vec!["a", ""]),
+        (empty, "//", "/", vec![""]),
+        (matrix, "/a;x=1/b;y", "/a/b", vec!["a", "b"]),
+        (matrix, "/a%20b;x=%C3%A9", "/a b", vec!["a b"]),
+        (encoded, "/a%2Fb/c", "/a/b/c", vec!["a/b", "c"]),
+        (encoded, "/a%2fb", "/a/b", vec!["a/b"]),
+        (trailing, "/a/", "/a", vec!["a"]),
+        (trailing, "/", "/", vec![""]),
+        (ALL_RELAXED, "//a;x%2Fy//", "", vec![]),
+        (ALL_RELAXED, "//a%2Fb;x//", "/a/b", vec!["a/b"]),
+    ] {
+        let raw_bytes = Bytes::copy_from_slice(raw.as_bytes());
+        let read = CanonicalPath::parse(&raw_bytes, relaxations);
+        if segments.is_empty() {
+            assert_eq!(read.err(), Some(BadPath::EncodedSlash), "{raw}");
+            continue;
+        }
+        let read = read.unwrap();
+        assert_eq!(read.as_str(), path, "{raw}");
+        assert_eq!(read.segments().collect::<Vec<_>>(), segments, "{raw}");
+        assert!(parse(raw).is_err() || relaxations == trailing, "{raw}");
+    }
+}
+
+#[test]
+fn p3_p4_p5_relaxed_paths_hide_no_dot_segments() {
+    use BadPath::{
+        Backslash, Control, DotSegment, DoubleEncoding, EmptySegment, EncodedSlash, NotAbsolute,
+        Parameters,
+    };
+    let only = |matrix_parameters, encoded_slashes| Relaxations {
+        matrix_parameters,
+        encoded_slashes,
+        ..Relaxations::default()
+    };
+    for (relaxations, raw, why) in [
+        (ALL_RELAXED, "/public/../admin", DotSegment),
+        (ALL_RELAXED, "/public/%2e%2e;x/admin", DotSegment),
+        (ALL_RELAXED, "/public/..;x=1/admin", DotSegment),
+        (ALL_RELAXED, "/public/..%2Fadmin", DotSegment),
+        (ALL_RELAXED, "/public/a%2F..%2Fadmin", DotSegment),
+        (ALL_RELAXED, "/public%2F%2Fadmin", EmptySegment),
+        (ALL_RELAXED, "/%2Fadmin", EmptySegment),
+        (ALL_RELAXED, "/;x/admin", EmptySegment),
+        (ALL_RELAXED, "/a%3Bx/admin", Parameters),
+        (ALL_RELAXED, "/a%5Cb", EncodedSlash),
+        (ALL_RELAXED, "/a\\b", Backslash),
+        (ALL_RELAXED, "/a%252Fb", DoubleEncoding),
+        (ALL_RELAXED, "/a;x=%00", Control),
+        (ALL_RELAXED, "a/b", NotAbsolute),
+        (only(true, false), "/a//b", EmptySegment),
+        (only(true, false), "/a;x%2Fy", EncodedSlash),
+        (only(false, true), "/a;x", Parameters),
+        (only(false, true), "/a//b", EmptySegment),
+    ] {
+        assert_eq!(parse_relaxed(raw, relaxations), Err(why), "{raw}");
+    }
 }
 
 #[test]
@@ -89,6 +181,20 @@ fn refuses_what_two_readers_read_apart() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
+    /// What is relaxed changes nothing about a path that makes no use of it.
+    #[test]
+    fn relaxed_points_change_no_other_path(raw in "/[a-c/%.;25eEfF]{0,12}") {
+        if let Ok(strict) = parse(&raw)
+            && !raw.ends_with('/')
+        {
+            assert_eq!(parse_relaxed(&raw, ALL_RELAXED).as_deref(), Ok(strict.as_str()), "{raw}");
+        }
+        if let Ok(relaxed) = parse_relaxed(&raw, ALL_RELAXED) {
+            let dots = relaxed.split('/').any(|segment| matches!(segment, "." | ".."));
+            prop_assert!(!dots, "{raw}");
+        }
+    }
+
     /// Whatever is accepted, decoding it again or resolving dots in it changes nothing a matcher sees.
     #[test]
     fn an_accepted_path_has_no_second_reading(raw in "/[a-c./%2eEfF5;\\\\#]{0,24}") {
@@ -108,6 +214,6 @@ proptest! {
 
     #[test]
     fn never_panics(raw in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = CanonicalPath::parse(&Bytes::from(raw));
+        let _ = CanonicalPath::parse(&Bytes::from(raw), Relaxations::default());
     }
 }

@@ -141,7 +141,8 @@ policies:
     ] {
         let mut check = raw("GET", path, &[]);
         check.host = host.into();
-        let request = crate::request::Request::read(check).unwrap();
+        let request =
+            crate::request::Request::read(check, &crate::request::Reading::default()).unwrap();
         assert_eq!(
             &*table.routes.choose(&request).unwrap().environment,
             environment
