@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::limit::Admission;
 use crate::policy::authorise::Routed;
 use crate::policy::compile::PolicyTable;
+use crate::policy::revocation::Revocations;
 use crate::request::raw::RawCheck;
 use crate::request::{BadRequest, Request};
 use crate::respond::{Allow, Denial};
@@ -23,6 +24,8 @@ use crate::verdict::{Reason, Refusal, Verdict};
 /// Judges requests with the newest generation of policies.
 pub struct Pipeline {
     snapshot: ArcSwap<Snapshot>,
+    /// Apart from the snapshot: they count even where the rest of the policies does not compile.
+    revocations: ArcSwap<Revocations>,
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
     require_tls: bool,
@@ -38,6 +41,7 @@ impl Pipeline {
         require_tls: bool,
     ) -> Self {
         Self {
+            revocations: ArcSwap::new(Arc::clone(&snapshot.revocations)),
             snapshot: ArcSwap::new(snapshot),
             clock,
             recorder,
@@ -48,6 +52,11 @@ impl Pipeline {
     /// The newest generation.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Takes other revocations; they count from the next request on.
+    pub fn revoke(&self, revocations: Arc<Revocations>) {
+        self.revocations.store(revocations);
     }
 
     /// Judges one request within `budget`. Always answers; leaves one audit record.
@@ -104,6 +113,7 @@ impl Pipeline {
             .authenticate(self.clock.as_ref(), &mut trail.authenticator)
             .await?;
         trail.principal = caller.principal().cloned();
+        caller.not_revoked(&self.revocations.load())?;
         let grant = caller.authorise()?;
         let admission = Admission::admit(grant);
         Allow::new(admission, table, trail.id())

@@ -6,6 +6,7 @@ pub mod compile;
 pub mod field;
 pub mod inject;
 pub mod pattern;
+pub mod revocation;
 pub mod role;
 pub mod route;
 pub mod scope;

@@ -8,11 +8,14 @@ use crate::config::load;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::jwks::{self, Fetch};
 use crate::policy::compile::{self, PolicyTable, Ports};
+use crate::policy::revocation::Revocations;
 
 /// A policy directory, compiled. Immutable: a request sees one from start to end.
 pub struct Snapshot {
     /// Judges requests.
     pub table: PolicyTable,
+    /// What the policies revoke; whoever serves reads this on its own, too.
+    pub revocations: Arc<Revocations>,
     /// The key sets that somebody has to fetch and keep fresh.
     pub fetches: Vec<Fetch>,
 }
@@ -42,7 +45,11 @@ impl Snapshot {
             );
             return None;
         }
-        Some(Arc::new(Self { table, fetches }))
+        Some(Arc::new(Self {
+            table,
+            revocations: Arc::new(Revocations::new(set.revocations)),
+            fetches,
+        }))
     }
 
     /// Whether every key set that a route needs was loaded.

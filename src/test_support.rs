@@ -28,6 +28,7 @@ use crate::headers::Headers;
 use crate::jwks;
 use crate::pipeline::Pipeline;
 use crate::policy::compile::{self, PolicyTable, Ports};
+use crate::policy::revocation::Revocations;
 use crate::policy::source::PolicySet;
 use crate::request::Request;
 use crate::request::raw::RawCheck;
@@ -176,13 +177,21 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(policy: &str) -> Self {
-        Self::of(table(policy))
+        let mut out = Diagnostics::default();
+        let set = read(&[("policy.yaml", policy)], &mut out);
+        let revocations = Arc::new(Revocations::new(set.revocations));
+        Self::with_revocations(table(policy), revocations)
     }
 
     pub(crate) fn of(table: PolicyTable) -> Self {
+        Self::with_revocations(table, Arc::default())
+    }
+
+    pub(crate) fn with_revocations(table: PolicyTable, revocations: Arc<Revocations>) -> Self {
         let (clock, records) = (clock(), Arc::new(Records::default()));
         let snapshot = Arc::new(Snapshot {
             table,
+            revocations,
             fetches: Vec::new(),
         });
         let ticking: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);

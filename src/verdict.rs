@@ -169,6 +169,9 @@ reasons! {
     /// `exp` has passed.
     TokenExpired = "token_expired", CredentialsExpired,
         "The access token has expired. Get a new one and retry.";
+    /// The credential, its subject or its consumer was revoked.
+    CredentialsRevoked = "credentials_revoked", CredentialsInvalid,
+        "The credential is no longer valid.";
     /// The credential is for another environment than the route.
     EnvironmentMismatch = "environment_mismatch", CredentialsInvalid,
         "The credential is for another environment. Use one for this environment.";

@@ -120,6 +120,33 @@ impl Principal {
         }
     }
 
+    /// A token's `jti`.
+    pub fn token_id(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Key(_) => None,
+            Proof::Token(token) => token.token_id.as_deref(),
+        }
+    }
+
+    /// The session that a token belongs to: its claim `sid`.
+    pub fn session(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Key(_) => None,
+            Proof::Token(token) => token.claims.get("sid").and_then(Value::as_str),
+        }
+    }
+
+    /// When the credential was issued, as far as it says: a token's `iat`.
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        match &self.proof {
+            Proof::Key(_) => None,
+            Proof::Token(token) => {
+                let issued = token.claims.get("iat").and_then(Value::as_i64);
+                issued.map(Timestamp::from_seconds)
+            }
+        }
+    }
+
     /// `principal.environment`: its consumer's.
     pub fn environment(&self) -> Option<&str> {
         self.consumer

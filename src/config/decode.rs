@@ -5,11 +5,13 @@ mod consumers;
 mod defaults;
 mod levels;
 mod policies;
+mod revocations;
 
 use std::path::Path;
 
 use crate::config::yaml::{self, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::policy::revocation::Revocation;
 use crate::policy::source::{Located, Named, PolicySet};
 
 /// The sections that a file may hold.
@@ -56,7 +58,7 @@ pub fn file(node: &Node, directory: &Path, set: &mut PolicySet, out: &mut Diagno
     }
     not_yet(
         &fields,
-        &["tenants", "plans", "revocations", "tests"],
+        &["tenants", "plans", "tests"],
         "a policy file",
         out,
     );
@@ -72,9 +74,25 @@ pub fn file(node: &Node, directory: &Path, set: &mut PolicySet, out: &mut Diagno
     if let Some(node) = fields.get("defaults") {
         policies::defaults(node, &mut set.defaults, out);
     }
+    if let Some(node) = fields.get("revocations") {
+        revocations::section(node, &mut set.revocations, out);
+    }
     if let Some(node) = fields.get("policies") {
         policies::section(node, &mut set.policies, out);
     }
+}
+
+/// The revocations of one file, whatever the rest of it says, and whether all of them could be read.
+pub fn revocations(node: &Node) -> (Vec<Revocation>, bool) {
+    let mut revocations = Vec::new();
+    let yaml::Value::Mapping(entries) = &node.value else {
+        return (revocations, true);
+    };
+    let mut out = Diagnostics::default();
+    for entry in entries.iter().filter(|entry| entry.key == "revocations") {
+        revocations::section(&entry.value, &mut revocations, &mut out);
+    }
+    (revocations, !out.has_errors())
 }
 
 /// Reports keys that belong to the language and that this version cannot honour. Passing over one

@@ -1,11 +1,13 @@
 //! Reads a policy directory: which files count, and what they say together.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::decode;
 use crate::config::yaml;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::policy::revocation::{Revocation, Revocations};
 use crate::policy::source::PolicySet;
 
 /// The most files of one directory.
@@ -37,6 +39,44 @@ pub fn directory(directory: &Path, out: &mut Diagnostics) -> PolicySet {
         }
     }
     set
+}
+
+/// What each file of a directory revokes. Read apart from everything else, so that a revocation counts
+/// as soon as it is written, whatever mistakes stand beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevocationFiles(BTreeMap<PathBuf, Vec<Revocation>>);
+
+impl RevocationFiles {
+    /// Reads the files of `directory`. What cannot be read is taken from `previous`: of a file that is no
+    /// YAML or holds a broken entry, of a directory that is away or empty. Only a file that is gone from a
+    /// directory with others, or an entry that is gone from a readable file, is revoked no longer.
+    #[must_use]
+    pub fn read(directory: &Path, previous: &Self) -> Self {
+        let mut unreadable = Diagnostics::default();
+        let paths = policy_files(directory, &mut unreadable);
+        if paths.is_empty() || unreadable.has_errors() {
+            return previous.clone();
+        }
+        let mut files = BTreeMap::new();
+        for path in paths {
+            let node = read(&path, &mut Diagnostics::default())
+                .and_then(|file| yaml::parse(&file, &yaml::Limits::default()).ok());
+            let (mut revocations, whole) = match &node {
+                Some(node) => decode::revocations(node),
+                None => (Vec::new(), false),
+            };
+            if !whole {
+                revocations.extend(previous.0.get(&path).into_iter().flatten().cloned());
+            }
+            files.insert(path, revocations);
+        }
+        Self(files)
+    }
+
+    /// All of them, indexed.
+    pub fn index(&self) -> Revocations {
+        Revocations::new(self.0.values().flatten().cloned())
+    }
 }
 
 fn policy_files(directory: &Path, out: &mut Diagnostics) -> Vec<PathBuf> {

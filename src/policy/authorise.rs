@@ -7,6 +7,7 @@ use crate::authn::credential::Stripped;
 use crate::authn::principal::Principal;
 use crate::clock::Clock;
 use crate::policy::compile::PolicyTable;
+use crate::policy::revocation::Revocations;
 use crate::policy::route::Route;
 use crate::request::Request;
 use crate::verdict::{Reason, Refusal};
@@ -85,6 +86,15 @@ impl Caller {
     /// Who was proven to call.
     pub const fn principal(&self) -> Option<&Principal> {
         self.principal.as_ref()
+    }
+
+    /// Refuses a caller of whom anything was revoked (step 8 of the policy language).
+    ///
+    /// # Errors
+    /// `credentials_revoked`.
+    pub fn not_revoked(&self, revocations: &Revocations) -> Result<(), Refusal> {
+        let mut proven = self.principal.iter();
+        proven.try_for_each(|principal| revocations.judge(principal))
     }
 
     /// Judges what the caller may do (step 9 of the policy language).

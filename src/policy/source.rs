@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::diagnostic::Place;
+use crate::policy::revocation::Revocation;
 use crate::request::path::Relaxations;
 use crate::secret::Digest;
 
@@ -33,6 +34,8 @@ pub struct PolicySet {
     pub policies: Vec<Named<PolicySource>>,
     /// `defaults`.
     pub defaults: DefaultsSource,
+    /// `revocations`.
+    pub revocations: Vec<Revocation>,
 }
 
 /// A definition with its name.

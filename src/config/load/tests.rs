@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::directory;
+use super::{RevocationFiles, directory};
 use crate::diagnostic::Diagnostics;
 use crate::policy::source::PolicySet;
 use crate::test_support::mistakes;
@@ -125,4 +125,32 @@ fn f8_a_subdirectory_is_a_mistake() {
     let (set, out) = load(dir.path());
     assert_eq!(mistakes(&out), [("undeclared-directory", 0); 2]);
     assert_eq!(names(&set), ["a"]);
+}
+
+#[test]
+fn revocations_count_whatever_mistakes_stand_beside_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+    let read = |previous: &RevocationFiles| RevocationFiles::read(directory.path(), previous);
+    put(
+        "a.yaml",
+        "revocations: [{credential: a}]\npolices: nonsense",
+    );
+    put("b.yaml", "revocations: [{credential: b}]");
+    let first = read(&RevocationFiles::default());
+    assert_eq!(first.index().len(), 2);
+    // Neither half a file nor a broken entry takes a revocation back, and the others are read.
+    put("a.yaml", "revocations: [{credential: a");
+    put("b.yaml", "revocations: [{credential: c}, {credential: }]");
+    let second = read(&first);
+    assert_eq!(second.index().len(), 3);
+    // A directory that is empty or away says nothing.
+    fs::remove_file(directory.path().join("a.yaml")).unwrap();
+    fs::remove_file(directory.path().join("b.yaml")).unwrap();
+    assert_eq!(read(&second), second);
+    let nowhere = directory.path().join("nowhere");
+    assert_eq!(RevocationFiles::read(&nowhere, &second), second);
+    // An entry that is gone from a file that can be read is taken back, and so is a file.
+    put("b.yaml", "revocations: [{credential: c}]");
+    assert_eq!(read(&second).index().len(), 1);
 }

@@ -1,0 +1,135 @@
+//! What was revoked: credentials, tokens, sessions, subjects and consumers that count no longer,
+//! whatever else the policies say.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::authn::principal::Principal;
+use crate::clock::Timestamp;
+use crate::verdict::{Reason, Refusal};
+
+/// One entry of `revocations`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Revocation {
+    /// What is revoked.
+    pub what: Revoked,
+    /// Only what was issued before this time; `None`: all of it. What does not say when it was issued
+    /// counts as issued before.
+    pub before: Option<Timestamp>,
+}
+
+/// What an entry of `revocations` names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Revoked {
+    /// `credential`: a key's id, or a token's `jti`, with any authenticator.
+    Credential(Box<str>),
+    /// `jti`: a token's id.
+    TokenId(Box<str>),
+    /// `session`: a token's `sid` (OpenID Connect Front-Channel Logout 1.0 section 3).
+    Session(Box<str>),
+    /// `subject`: `authenticator:subject`, as in `principal.id`.
+    Subject(Box<str>),
+    /// `consumer`: its name.
+    Consumer(Box<str>),
+}
+
+/// When something counts as revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// Whenever it was issued.
+    Always,
+    /// If it was issued before this time.
+    Issued(Timestamp),
+}
+
+impl Until {
+    /// The stricter of two entries for the same thing.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Issued(a), Self::Issued(b)) => Self::Issued(a.max(b)),
+            _ => Self::Always,
+        }
+    }
+
+    fn covers(self, issued: Option<Timestamp>) -> bool {
+        match (self, issued) {
+            (Self::Always, _) | (Self::Issued(_), None) => true,
+            (Self::Issued(before), Some(issued)) => issued < before,
+        }
+    }
+}
+
+type Entries = HashMap<Box<str>, Until>;
+
+/// All revocations, indexed. Immutable; replaced as a whole, apart from the policies.
+#[derive(Debug, Default)]
+pub struct Revocations {
+    credentials: Entries,
+    token_ids: Entries,
+    sessions: Entries,
+    subjects: Entries,
+    consumers: Entries,
+    count: usize,
+}
+
+impl Revocations {
+    /// Of these entries; a repeated one counts once, the stricter of two for the same thing holds.
+    pub fn new(entries: impl IntoIterator<Item = Revocation>) -> Self {
+        let mut revocations = Self::default();
+        let entries: HashSet<Revocation> = entries.into_iter().collect();
+        revocations.count = entries.len();
+        for Revocation { what, before } in entries {
+            let (into, name) = match what {
+                Revoked::Credential(name) => (&mut revocations.credentials, name),
+                Revoked::TokenId(name) => (&mut revocations.token_ids, name),
+                Revoked::Session(name) => (&mut revocations.sessions, name),
+                Revoked::Subject(name) => (&mut revocations.subjects, name),
+                Revoked::Consumer(name) => (&mut revocations.consumers, name),
+            };
+            let until = before.map_or(Until::Always, Until::Issued);
+            let held = into.entry(name).or_insert(until);
+            *held = held.or(until);
+        }
+        revocations
+    }
+
+    /// How many entries there are.
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether nothing is revoked.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Refuses a caller of whom anything was revoked (step 8 of the policy language).
+    ///
+    /// # Errors
+    /// `credentials_revoked`.
+    pub fn judge(&self, principal: &Principal) -> Result<(), Refusal> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let consumer = principal.consumer().map(|consumer| consumer.name.as_ref());
+        let named = [
+            ("credential", &self.credentials, principal.credential_id()),
+            ("jti", &self.token_ids, principal.token_id()),
+            ("session", &self.sessions, principal.session()),
+            ("subject", &self.subjects, Some(principal.id())),
+            ("consumer", &self.consumers, consumer),
+        ];
+        for (what, entries, name) in named {
+            let until = name.and_then(|name| entries.get(name));
+            if until.is_some_and(|until| until.covers(principal.issued_at())) {
+                return Err(Refusal::new(
+                    Reason::CredentialsRevoked,
+                    format!("`revocations` names its {what}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
