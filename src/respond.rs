@@ -187,7 +187,7 @@ impl Denial {
         if !trail.is_grpc() {
             headers.push(("content-type", "application/problem+json".to_owned()));
         }
-        for challenge in challenges(refusal.reason, status, trail) {
+        for challenge in challenges(refusal, status, trail) {
             headers.push(("www-authenticate", challenge));
         }
         if let Some(methods) = &refusal.allowed_methods {
@@ -199,7 +199,7 @@ impl Denial {
         let body = if trail.is_grpc() {
             refusal.reason.message().to_owned()
         } else {
-            problem(refusal.reason, status, trail.id())
+            problem(refusal, status, trail.id())
         };
         Self {
             id: trail.id(),
@@ -244,11 +244,14 @@ impl Denial {
 
 /// The challenges of a 401 (RFC 9110 section 11.6.1), and of a 403 for want of scope to a caller who
 /// came with a bearer token (RFC 6750 section 3.1).
-fn challenges(reason: Reason, status: u16, trail: &Trail) -> Vec<String> {
+fn challenges(refusal: &Refusal, status: u16, trail: &Trail) -> Vec<String> {
+    let reason = refusal.reason;
     let error = reason.class().oauth_error().filter(|_| trail.is_bearer());
     if status == 403 && reason == Reason::ScopeInsufficient && trail.is_bearer() {
+        let scopes = refusal.required_scopes.as_deref();
+        let scope = scopes.map_or(String::new(), |scopes| format!(", scope=\"{scopes}\""));
         return vec![format!(
-            "Bearer realm=\"{REALM}\", error=\"insufficient_scope\""
+            "Bearer realm=\"{REALM}\", error=\"insufficient_scope\"{scope}"
         )];
     }
     let authn = trail.route.as_ref().and_then(|route| route.authn.as_ref());
@@ -270,13 +273,17 @@ fn challenges(reason: Reason, status: u16, trail: &Trail) -> Vec<String> {
 }
 
 /// A problem document. Every text in it is one of ours: ASCII without quotes and backslashes.
-fn problem(reason: Reason, status: u16, id: DecisionId) -> String {
+fn problem(refusal: &Refusal, status: u16, id: DecisionId) -> String {
+    let reason = refusal.reason;
     let class = reason.class();
+    // Scopes are scope-tokens: nothing in them needs escaping.
+    let scopes = refusal.required_scopes.as_deref();
+    let scope = scopes.map_or(String::new(), |scopes| format!("\"scope\":\"{scopes}\","));
     let error = class
         .oauth_error()
         .map_or(String::new(), |error| format!("\"error\":\"{error}\","));
     format!(
-        "{{\"type\":\"urn:portcullis:error:{}\",\"title\":\"{}\",\"status\":{status},{error}\"message\":\"{}\",\"decision_id\":\"{id}\"}}",
+        "{{\"type\":\"urn:portcullis:error:{}\",\"title\":\"{}\",\"status\":{status},{error}{scope}\"message\":\"{}\",\"decision_id\":\"{id}\"}}",
         class.as_str(),
         title(status),
         reason.message(),

@@ -253,6 +253,9 @@ pub struct Refusal {
     pub allowed_methods: Option<std::sync::Arc<str>>,
     /// `Retry-After`, in seconds.
     pub retry_after: Option<u32>,
+    /// The scopes that the route asks for, where the configuration lets callers know: words with single
+    /// spaces between.
+    pub required_scopes: Option<String>,
 }
 
 impl Refusal {
@@ -268,6 +271,7 @@ impl Refusal {
             status: None,
             allowed_methods: None,
             retry_after,
+            required_scopes: None,
         }
     }
 }

@@ -110,10 +110,14 @@ impl Caller {
                 .as_ref()
                 .is_some_and(|principal| rule.satisfied_by(principal.scopes()));
             if !satisfied {
-                return Err(Refusal::new(
+                let mut refusal = Refusal::new(
                     Reason::ScopeInsufficient,
                     format!("the route requires {rule}"),
-                ));
+                );
+                if self.route.disclose_scopes {
+                    refusal.required_scopes = Some(self.route.required_scopes());
+                }
+                return Err(refusal);
             }
         }
         self.has_roles()?;

@@ -41,8 +41,6 @@ pub struct Ports {
 pub struct PolicyTable {
     /// How requests are read.
     pub reading: Reading,
-    /// Whether callers are told which scopes they lack.
-    pub disclose_scopes: bool,
     /// Which route judges a request.
     pub routes: RouteIndex,
     /// The headers that Portcullis owns.
@@ -93,7 +91,6 @@ pub fn compile(set: &PolicySet, ports: &Ports, out: &mut Diagnostics) -> Option<
             paths: relaxations(set),
             trusted_hops: defaults.trusted_hops.as_ref().map_or(0, |hops| hops.value),
         },
-        disclose_scopes: is_said(defaults.disclose_scopes.as_ref()),
         managed,
         policies: routes.policies,
         needed_key_sets: needed_key_sets(&routes.used, &authenticators, ports),

@@ -10,7 +10,7 @@ use crate::policy::caller::{AddressRule, CallerRule};
 use crate::policy::inject::InjectPlan;
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::role::RoleRule;
-use crate::policy::scope::ScopeRule;
+use crate::policy::scope::{Scope, ScopeRule};
 use crate::request::Request;
 use crate::verdict::{Reason, Refusal};
 
@@ -28,6 +28,8 @@ pub struct Route {
     pub authn: Option<Arc<RouteAuthn>>,
     /// The environment that it serves.
     pub environment: Arc<str>,
+    /// Whether callers are told which scopes it asks for.
+    pub disclose_scopes: bool,
     /// The client's address must lie in each of these.
     pub allow_ips: Vec<AddressRule>,
     /// Each of these must admit the caller.
@@ -43,6 +45,19 @@ pub struct Route {
 impl std::fmt::Debug for Route {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Route({} {})", self.policy, self.path)
+    }
+}
+
+impl Route {
+    /// All scopes that its rules name, in the form of OAuth 2.0's `scope` (RFC 6749 section 3.3).
+    pub fn required_scopes(&self) -> String {
+        let named = self.scopes.iter().flat_map(|rule| match rule {
+            ScopeRule::All(scopes) | ScopeRule::Any(scopes) => scopes,
+        });
+        let mut words: Vec<&str> = named.map(Scope::as_str).collect();
+        words.sort_unstable();
+        words.dedup();
+        words.join(" ")
     }
 }
 

@@ -287,3 +287,40 @@ policies:
         );
     }
 }
+
+#[test]
+fn callers_learn_which_scopes_they_lack_only_where_that_is_disclosed() {
+    let policy = |defaults: &str| {
+        format!(
+            "authenticators:
+  key: {{api_key: {{from: {{header: authorization, scheme: Bearer}}}}}}
+consumers: {{acme: {{credentials: {{key: [{}]}}}}}}
+defaults: {{{defaults}}}
+policies:
+  p:
+    hosts: [api.example.com]
+    authenticate: key
+    scopes: [b, a]
+    routes: [{{path: /, scopes: {{any: [c, a]}}}}]",
+            key_entry("k", "pk_x")
+        )
+    };
+    for (defaults, scopes) in [
+        ("", None),
+        ("errors: {disclose: []}", None),
+        ("errors: {disclose: [scopes]}", Some("a b c")),
+    ] {
+        let world = World::new(&policy(defaults));
+        let check = raw("GET", "/", &[("authorization", "Bearer pk_x")]);
+        let Verdict::Deny(denial) = world.judge(check) else {
+            panic!("allowed");
+        };
+        let body: Value = serde_json::from_str(denial.body()).unwrap();
+        assert_eq!(body["error"], "insufficient_scope");
+        assert_eq!(body.get("scope").and_then(Value::as_str), scopes);
+        let challenge = all(&denial, "www-authenticate").concat();
+        let told = scopes.map_or(String::new(), |scopes| format!(", scope=\"{scopes}\""));
+        let expected = format!("Bearer realm=\"portcullis\", error=\"insufficient_scope\"{told}");
+        assert_eq!(challenge, expected);
+    }
+}

@@ -29,8 +29,9 @@ pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Dia
         "unknown_route",
         "client_address",
         "paths",
+        "errors",
     ];
-    let later = ["require", "errors", "unenforced"];
+    let later = ["require", "unenforced"];
     let keys: Vec<&str> = LEVEL
         .into_iter()
         .chain(LATER)

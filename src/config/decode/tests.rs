@@ -232,7 +232,7 @@ fn what_the_language_has_and_this_version_has_not_is_a_mistake() {
     for section in ["tenants: {}", "plans: {}", "tests: []"] {
         texts.push(section.to_owned());
     }
-    for key in ["errors: {}", "require: {}", "unenforced: allow"] {
+    for key in ["require: {}", "unenforced: allow"] {
         texts.push(format!("defaults: {{{key}}}"));
     }
     texts.push("consumers: {c: {plan: p}}".to_owned());

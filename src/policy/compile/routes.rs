@@ -9,7 +9,7 @@ use crate::headers::plan::Managed;
 use crate::policy::compile::covers::covered;
 use crate::policy::compile::owners::check_owners;
 use crate::policy::compile::rules::{Known, address_rule, caller_rule, role_rule, scope_rule};
-use crate::policy::compile::{DEFAULT_ENVIRONMENT, push_once, relaxations, unknown_name};
+use crate::policy::compile::{DEFAULT_ENVIRONMENT, is_said, push_once, relaxations, unknown_name};
 use crate::policy::field::Expression;
 use crate::policy::inject::{InjectHeader, InjectPlan};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
@@ -326,6 +326,7 @@ impl<'a> Compiler<'a> {
             parameters,
             authn,
             environment: environment.into(),
+            disclose_scopes: is_said(self.set.defaults.disclose_scopes.as_ref()),
             allow_ips: allow_ips.collect(),
             callers,
             scopes,
