@@ -42,6 +42,22 @@ impl HostPattern {
         })
     }
 
+    /// Whether every host that `other` covers is covered by this pattern, too.
+    pub fn contains(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (_, Self::Any) | (Self::Exact(_), Self::Below(_)) => false,
+            (_, Self::Exact(host)) => self.covers(host),
+            (Self::Below(ours), Self::Below(theirs)) => ours == theirs || self.covers(theirs),
+        }
+    }
+
+    /// Whether some host is covered by both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        // Patterns are suffixes: of two that share a host, one contains the other.
+        self.contains(other) || other.contains(self)
+    }
+
     /// Whether this pattern covers a canonical host.
     pub fn covers(&self, host: &str) -> bool {
         match self {
@@ -124,6 +140,37 @@ impl PathPattern {
         Ok(pattern)
     }
 
+    /// Whether every path that `other` covers is covered by this pattern, too.
+    pub fn contains(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.segments.len(), other.segments.len());
+        let reaches = if self.below {
+            theirs >= ours
+        } else {
+            theirs == ours && !other.below
+        };
+        let within = |(ours, theirs): (&Segment, &Segment)| match (ours, theirs) {
+            (Segment::Literal(ours), Segment::Literal(theirs)) => ours == theirs,
+            (Segment::Literal(_), Segment::Parameter(_)) => false,
+            (Segment::Parameter(_), Segment::Literal(text)) => !text.is_empty(),
+            (Segment::Parameter(_), Segment::Parameter(_)) => true,
+        };
+        reaches && self.segments.iter().zip(&other.segments).all(within)
+    }
+
+    /// Whether some path is covered by both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.segments.len(), other.segments.len());
+        let reaches =
+            ours == theirs || (self.below && theirs > ours) || (other.below && ours > theirs);
+        let shared = |(ours, theirs): (&Segment, &Segment)| match (ours, theirs) {
+            (Segment::Literal(ours), Segment::Literal(theirs)) => ours == theirs,
+            (Segment::Literal(text), Segment::Parameter(_))
+            | (Segment::Parameter(_), Segment::Literal(text)) => !text.is_empty(),
+            (Segment::Parameter(_), Segment::Parameter(_)) => true,
+        };
+        reaches && self.segments.iter().zip(&other.segments).all(shared)
+    }
+
     /// The parameters' names, in order.
     pub fn parameter_names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {
@@ -179,7 +226,8 @@ fn read_segment(segment: &str, may_be_empty: bool) -> Result<Segment, &'static s
 
 #[cfg(test)]
 mod tests {
-    use super::{HostPattern, PathPattern};
+    use super::{HostPattern, PathPattern, Segment};
+    use proptest::prelude::{ProptestConfig, prop_assert, proptest};
 
     #[test]
     fn reads_host_patterns() {
@@ -249,6 +297,88 @@ mod tests {
             ("/../a", false),
         ] {
             assert_eq!(PathPattern::parse(text).is_ok(), good, "{text}");
+        }
+    }
+
+    /// Whether a pattern covers a path, said in the plainest way.
+    fn covers(pattern: &PathPattern, path: &str) -> bool {
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        let prefix = segments.get(..pattern.segments.len());
+        let fits = |(segment, text): (&Segment, &&str)| match segment {
+            Segment::Literal(literal) => **literal == **text,
+            Segment::Parameter(_) => !text.is_empty(),
+        };
+        (pattern.below || segments.len() == pattern.segments.len())
+            && prefix.is_some_and(|prefix| pattern.segments.iter().zip(prefix).all(fits))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn what_contains_a_path_pattern_covers_all_that_it_covers(
+            outer in "(/(a|b|\\{p\\})){0,3}(/\\*\\*|/)?",
+            inner in "(/(a|b|\\{q\\})){0,3}(/\\*\\*|/)?",
+            path in "(/(a|b|c)){0,4}/?",
+        ) {
+            let unique = |text: &str| {
+                let mut count = 0;
+                let parts = text.split('/').map(|part| {
+                    count += 1;
+                    if part.starts_with('{') { format!("{{p{count}}}") } else { part.to_owned() }
+                });
+                parts.collect::<Vec<_>>().join("/")
+            };
+            let (Ok(outer), Ok(inner)) =
+                (PathPattern::parse(&unique(&outer)), PathPattern::parse(&unique(&inner)))
+            else {
+                return Ok(());
+            };
+            let (by_outer, by_inner) = (covers(&outer, &path), covers(&inner, &path));
+            if outer.contains(&inner) {
+                prop_assert!(by_outer || !by_inner, "{outer:?} {inner:?} {path}");
+                prop_assert!(outer.overlaps(&inner));
+            }
+            if by_outer && by_inner {
+                prop_assert!(outer.overlaps(&inner) && inner.overlaps(&outer));
+            }
+        }
+    }
+
+    #[test]
+    fn patterns_contain_each_other() {
+        for (outer, inner, contains, overlaps) in [
+            ("/a/**", "/a", true, true),
+            ("/a/**", "/a/{id}/b", true, true),
+            ("/a/**", "/a/b/**", true, true),
+            ("/a/**", "/**", false, true),
+            ("/a/**", "/{x}/b", false, true),
+            ("/a/**", "/b/**", false, false),
+            ("/a/{id}", "/a/b", true, true),
+            ("/a/{id}", "/a/", false, false),
+            ("/a/{id}", "/a/{other}", true, true),
+            ("/a/b", "/a/{id}", false, true),
+            ("/a", "/a/**", false, true),
+            ("/a/b/**", "/a", false, false),
+        ] {
+            let [a, b] = [outer, inner].map(|text| PathPattern::parse(text).unwrap());
+            assert_eq!(a.contains(&b), contains, "{outer} {inner}");
+            assert_eq!(a.overlaps(&b), overlaps, "{outer} {inner}");
+        }
+        for (outer, inner, contains, overlaps) in [
+            ("*", "a.example.com", true, true),
+            ("*.example.com", "a.example.com", true, true),
+            ("*.example.com", "*.a.example.com", true, true),
+            ("*.example.com", "*.example.com", true, true),
+            ("*.example.com", "example.com", false, false),
+            ("a.example.com", "*.example.com", false, true),
+            ("*.example.com", "*", false, true),
+            ("*.a.example", "*.b.example", false, false),
+            ("*.ample.com", "*.example.com", false, false),
+        ] {
+            let [a, b] = [outer, inner].map(|text| HostPattern::parse(text).unwrap());
+            assert_eq!(a.contains(&b), contains, "{outer} {inner}");
+            assert_eq!(a.overlaps(&b), overlaps, "{outer} {inner}");
         }
     }
 }
