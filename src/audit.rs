@@ -12,6 +12,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::audit::trace_context::TraceContext;
+use crate::authn::Progress;
+use crate::authn::identity::Proven;
 use crate::authn::principal::Principal;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::DecisionId;
@@ -45,10 +47,10 @@ pub struct Trail {
     bearer: bool,
     /// The route, once it is chosen.
     pub route: Option<Arc<Route>>,
-    /// The authenticator that decides, once that is known.
-    pub authenticator: Option<Arc<str>>,
+    /// How far authentication came.
+    pub progress: Progress,
     /// The caller, once proven.
-    pub principal: Option<Principal>,
+    pub proven: Option<Proven>,
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
     ended: bool,
@@ -110,8 +112,8 @@ impl Trail {
             grpc: false,
             bearer: false,
             route: None,
-            authenticator: None,
-            principal: None,
+            progress: Progress::default(),
+            proven: None,
             clock: Arc::clone(clock),
             recorder: Arc::clone(recorder),
             ended: false,
@@ -201,7 +203,7 @@ impl Record<'_> {
 
     /// The authenticator that decided, or nothing.
     pub const fn authenticator(&self) -> Option<&Arc<str>> {
-        self.trail.authenticator.as_ref()
+        self.trail.progress.deciding.as_ref()
     }
 
     /// The caller's trace context, if there is one.
@@ -223,15 +225,15 @@ impl Record<'_> {
     /// or a header's value but the user agent's.
     pub fn write_line(&self, buffer: &mut Vec<u8>) {
         let trail = self.trail;
-        let principal = trail.principal.as_ref();
+        let proven = trail.proven.as_ref();
+        let principal = proven.map(Proven::principal);
+        let also = proven.map_or(trail.progress.verified.as_slice(), Proven::others);
         let mut id = [0; 26];
         let decision = if self.reason == Reason::Allowed {
             "allow"
         } else {
             "deny"
         };
-        let consumer = principal.and_then(Principal::consumer);
-        let credential_id = principal.and_then(Principal::credential_id);
         let trace_id = trail.trace.as_ref().map(TraceContext::trace_id_hex);
 
         let mut line = Line::begin(buffer);
@@ -248,9 +250,9 @@ impl Record<'_> {
         line.maybe("policy", self.policy().map(AsRef::as_ref));
         line.maybe("route", self.route());
         line.maybe("authenticator", self.authenticator().map(AsRef::as_ref));
-        line.bounded("principal", principal.map(|p| p.id().as_bytes()));
-        line.maybe("consumer", consumer.map(|consumer| consumer.name.as_ref()));
-        line.bounded("credential_id", credential_id.map(str::as_bytes));
+        if let Some(principal) = principal {
+            line.proof(principal);
+        }
         line.text("client_address", &text(&trail.client_address));
         line.bounded("user_agent", trail.user_agent.as_deref());
         line.maybe("trace_id", trace_id.as_deref());
@@ -258,6 +260,7 @@ impl Record<'_> {
             "duration_us",
             u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
         );
+        line.proofs("also", also);
         line.end();
     }
 }
@@ -309,6 +312,31 @@ impl<'b> Line<'b> {
         if let Some(value) = value {
             self.text(name, &text(value));
         }
+    }
+
+    /// Who was proven.
+    fn proof(&mut self, principal: &Principal) {
+        let consumer = principal.consumer();
+        let credential_id = principal.credential_id();
+        self.bounded("principal", Some(principal.id().as_bytes()));
+        self.maybe("consumer", consumer.map(|consumer| consumer.name.as_ref()));
+        self.bounded("credential_id", credential_id.map(str::as_bytes));
+    }
+
+    fn proofs(&mut self, name: &'static str, proofs: &[Principal]) {
+        if proofs.is_empty() {
+            return;
+        }
+        self.name(name);
+        let mut before = b'[';
+        for principal in proofs {
+            self.buffer.push(std::mem::replace(&mut before, b','));
+            let mut object = Line::begin(self.buffer);
+            object.text("authenticator", principal.authenticator());
+            object.proof(principal);
+            self.buffer.push(b'}');
+        }
+        self.buffer.push(b']');
     }
 
     fn number(&mut self, name: &'static str, value: u64) {

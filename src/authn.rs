@@ -2,11 +2,14 @@
 
 pub mod api_key;
 pub mod credential;
+pub mod demand;
+pub mod identity;
 pub mod json;
 pub mod jwt;
 pub mod key_set;
 pub mod principal;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +17,8 @@ use serde_json::Value;
 
 use crate::authn::api_key::ApiKeys;
 use crate::authn::credential::{Container, Held, Stripped};
+use crate::authn::demand::{Demand, Known, Step};
+use crate::authn::identity::{AnonymousPermit, Identity, Proven};
 use crate::authn::jwt::{JwtVerifier, UnverifiedToken, VerifiedToken};
 use crate::authn::principal::Principal;
 use crate::clock::Clock;
@@ -91,13 +96,30 @@ impl ClaimedConsumers {
     }
 }
 
-/// What one route asks of a caller: any one of its authenticators, and what follows from that for
-/// every place they read.
+/// What one route asks of a caller, and what follows from that for every place that its
+/// authenticators read.
 pub struct RouteAuthn {
+    /// Each once, in the order in which the route names them.
     authenticators: Vec<Arc<Authenticator>>,
+    /// `None`: any one of them.
+    demand: Option<Demand>,
+    /// Those of one kind that may stand beside one another, as one all-of demands both.
+    together: Vec<(usize, usize)>,
+    optional: bool,
     places: Vec<PlaceReaders>,
-    challenges: Arc<[Challenge]>,
+    challenges: Vec<Challenge>,
     always_stripped: Vec<Arc<str>>,
+}
+
+/// What is learnt of a caller while it is being proven. It outlives a refusal, for the record and for the
+/// challenges.
+#[derive(Default)]
+pub struct Progress {
+    /// The authenticator that decides; set before it verifies, so that a refusal is recorded under its
+    /// name.
+    pub deciding: Option<Arc<str>>,
+    /// Whom an all-of has proven so far. Stays empty where one credential is enough.
+    pub verified: Vec<Principal>,
 }
 
 /// One place and the authenticators that read it, by their position in the route's list.
@@ -126,8 +148,17 @@ struct Presented<'r> {
 }
 
 impl RouteAuthn {
-    /// For a route that any one of `authenticators` opens.
-    pub fn any_of(authenticators: Vec<Arc<Authenticator>>) -> Self {
+    /// For a route that any one of `authenticators` opens, or what `demand` makes of them: its leaves are
+    /// positions in the list. With `optional`, a request that holds nothing passes as anonymous.
+    pub fn new(
+        authenticators: Vec<Arc<Authenticator>>,
+        demand: Option<Demand>,
+        optional: bool,
+    ) -> Self {
+        let mut together = Vec::new();
+        if let Some(demand) = &demand {
+            demand.together(&mut |one, other| together.push((one, other)));
+        }
         let mut places: Vec<PlaceReaders> = Vec::new();
         let mut challenges: Vec<Challenge> = Vec::new();
         for (index, authenticator) in authenticators.iter().enumerate() {
@@ -147,11 +178,8 @@ impl RouteAuthn {
                         readers: vec![reader],
                     }),
                 }
-                let challenge = challenge(from);
-                if !challenges.contains(&challenge) {
-                    challenges.push(challenge);
-                }
             }
+            add_challenges(authenticator, &mut challenges);
         }
         let always_stripped = places
             .iter()
@@ -168,8 +196,11 @@ impl RouteAuthn {
             .collect();
         Self {
             authenticators,
+            demand,
+            together,
+            optional,
             places,
-            challenges: challenges.into(),
+            challenges,
             always_stripped,
         }
     }
@@ -179,9 +210,22 @@ impl RouteAuthn {
         &self.authenticators
     }
 
-    /// What a 401 on this route asks for.
-    pub const fn challenges(&self) -> &Arc<[Challenge]> {
-        &self.challenges
+    /// What a 401 on this route asks for, given whom an all-of has proven before (RFC 9110 section
+    /// 11.6.1): of an any-of all ways, of an all-of the first member that is not there. Never empty.
+    pub fn challenges(&self, verified: &[Principal]) -> Cow<'_, [Challenge]> {
+        let Some(demand) = &self.demand else {
+            return Cow::Borrowed(&self.challenges);
+        };
+        let mut missing = demand.missing(&|index| self.known(index, &[], verified));
+        if missing.is_empty() {
+            // All was proven, and is refused all the same: start again.
+            missing = demand.missing(&|_| Known::Absent);
+        }
+        let mut challenges = Vec::new();
+        for authenticator in missing.iter().filter_map(|i| self.authenticators.get(*i)) {
+            add_challenges(authenticator, &mut challenges);
+        }
+        Cow::Owned(challenges)
     }
 
     /// Headers that only credentials stand in, removed whether Envoy showed them or not.
@@ -191,19 +235,16 @@ impl RouteAuthn {
 
     /// Proves who calls (steps 6 and 7 of the policy language).
     ///
-    /// `owner` learns the authenticator that decides before anything is verified, so that a refusal can
-    /// be recorded under its name.
-    ///
     /// # Errors
-    /// `credentials_missing` if no place holds anything; else what the deciding authenticator says.
+    /// `credentials_missing` if too little was sent; else what the deciding authenticator says.
     pub async fn authenticate(
         &self,
         request: &Request,
         environment: &str,
         clock: &dyn Clock,
-        owner: &mut Option<Arc<str>>,
-    ) -> Result<(Principal, Stripped), Refusal> {
-        let presented = self.presented(request, owner)?;
+        progress: &mut Progress,
+    ) -> Result<(Identity, Stripped), Refusal> {
+        let mut presented = self.presented(request, &mut progress.deciding)?;
         let stripped = Stripped::from_request(
             request,
             presented
@@ -211,34 +252,99 @@ impl RouteAuthn {
                 .filter(|p| !self.forwards(p.owner))
                 .map(|p| p.container),
         );
-        // Any of: the first of the route's list that is not absent decides.
-        let deciding = presented
-            .into_iter()
-            .min_by_key(|presented| presented.owner);
-        let deciding = deciding.ok_or_else(|| {
-            Refusal::new(
-                Reason::CredentialsMissing,
-                "no place that the route's authenticators read holds a value",
-            )
-        })?;
-        let authenticator = self
-            .authenticators
-            .get(deciding.owner)
-            .ok_or_else(out_of_range)?;
-        *owner = Some(Arc::clone(&authenticator.name));
-        let principal = authenticator
-            .verify(deciding.value, deciding.cached, environment, clock)
-            .await?;
-        if let Some(consumer) = principal.consumer() {
-            consumer.admit(request, environment, clock.now())?;
+        // Absent is who sends nothing at all: half of an all-of is no anonymous caller.
+        if self.optional && presented.is_empty() {
+            return Ok((Identity::Anonymous(AnonymousPermit::new()), stripped));
         }
-        Ok((principal, stripped))
+        loop {
+            let index = match self.step(&presented, &progress.verified) {
+                Step::Verify(index) => index,
+                Step::Absent => {
+                    progress.deciding = None;
+                    return Err(self.missing(&progress.verified));
+                }
+                Step::Met => return Ok((self.met(progress)?, stripped)),
+            };
+            let authenticator = self.authenticators.get(index).ok_or_else(out_of_range)?;
+            let position = presented.iter().position(|p| p.owner == index);
+            let credential = presented.swap_remove(position.ok_or_else(out_of_range)?);
+            progress.deciding = Some(Arc::clone(&authenticator.name));
+            let principal = authenticator
+                .verify(credential.value, credential.cached, environment, clock)
+                .await?;
+            if let Some(consumer) = principal.consumer() {
+                consumer.admit(request, environment, clock.now())?;
+            }
+            if self.demand.is_none() {
+                let proven = Proven::new(principal, Vec::new());
+                return Ok((Identity::Proven(proven), stripped));
+            }
+            progress.verified.push(principal);
+        }
+    }
+
+    /// What comes next. Of a plain any-of the first in the route's order that is not absent decides.
+    fn step(&self, presented: &[Presented<'_>], verified: &[Principal]) -> Step {
+        match &self.demand {
+            Some(demand) => demand.step(&|index| self.known(index, presented, verified)),
+            None => {
+                let first = presented.iter().map(|presented| presented.owner).min();
+                first.map_or(Step::Absent, Step::Verify)
+            }
+        }
+    }
+
+    fn known(&self, index: usize, presented: &[Presented<'_>], verified: &[Principal]) -> Known {
+        let name = self.authenticators.get(index).map(|a| a.name.as_ref());
+        if verified.iter().any(|p| Some(p.authenticator()) == name) {
+            Known::Verified
+        } else if presented.iter().any(|presented| presented.owner == index) {
+            Known::Present
+        } else {
+            Known::Absent
+        }
+    }
+
+    /// The caller, once the demand is met by what was verified.
+    fn met(&self, progress: &mut Progress) -> Result<Identity, Refusal> {
+        let demand = self.demand.as_ref().ok_or_else(out_of_range)?;
+        let members = demand.proven_by(&|index| self.known(index, &[], &progress.verified));
+        let mut members = members.into_iter().filter_map(|index| {
+            let name = &self.authenticators.get(index)?.name;
+            let mut verified = progress.verified.iter();
+            verified.find(|principal| principal.authenticator() == name.as_ref())
+        });
+        let principal = members.next().ok_or_else(out_of_range)?.clone();
+        let others = members.cloned().collect();
+        progress.deciding = Some(Arc::clone(principal.authenticator_name()));
+        Ok(Identity::Proven(Proven::new(principal, others)))
+    }
+
+    fn missing(&self, verified: &[Principal]) -> Refusal {
+        let detail = match &self.demand {
+            Some(demand) if !verified.is_empty() => {
+                let missing = demand.missing(&|index| self.known(index, &[], verified));
+                let names = missing.iter().filter_map(|i| self.authenticators.get(*i));
+                let names: Vec<String> = names.map(|a| format!("`{}`", a.name)).collect();
+                format!("nothing was sent for {}", names.join(" or ")).into()
+            }
+            _ => Cow::Borrowed(
+                "too little stands in the places that the route's authenticators read",
+            ),
+        };
+        Refusal::new(Reason::CredentialsMissing, detail)
     }
 
     fn forwards(&self, index: usize) -> bool {
         self.authenticators
             .get(index)
             .is_some_and(|authenticator| authenticator.forward)
+    }
+
+    /// Whether one all-of demands these two, which are different.
+    fn demands_both(&self, one: usize, other: usize) -> bool {
+        one != other
+            && (self.together.contains(&(one, other)) || self.together.contains(&(other, one)))
     }
 
     /// Everything that the request presents, each with its one owner.
@@ -256,12 +362,14 @@ impl RouteAuthn {
             };
             let (index, cached) = self.owner(place, scheme.as_deref(), &value)?;
             let this = self.authenticators.get(index).ok_or_else(out_of_range)?;
-            for other in &presented {
+            for presented_before in &presented {
                 let other = self
                     .authenticators
-                    .get(other.owner)
+                    .get(presented_before.owner)
                     .ok_or_else(out_of_range)?;
-                if std::mem::discriminant(&other.method) == std::mem::discriminant(&this.method) {
+                let one_kind =
+                    std::mem::discriminant(&other.method) == std::mem::discriminant(&this.method);
+                if one_kind && !self.demands_both(presented_before.owner, index) {
                     *owner = Some(Arc::clone(&this.name));
                     return Err(Refusal::new(
                         Reason::CredentialsAmbiguous,
@@ -399,6 +507,15 @@ fn out_of_range() -> Refusal {
         Reason::InternalFault,
         "a credential's owner is not among the route's authenticators",
     )
+}
+
+fn add_challenges(authenticator: &Authenticator, challenges: &mut Vec<Challenge>) {
+    for from in &authenticator.from {
+        let challenge = challenge(from);
+        if !challenges.contains(&challenge) {
+            challenges.push(challenge);
+        }
+    }
 }
 
 fn challenge(from: &From) -> Challenge {

@@ -110,9 +110,9 @@ impl Pipeline {
         let routed = Routed::choose(request, table)?;
         trail.route = Some(Arc::clone(routed.route()));
         let caller = routed
-            .authenticate(self.clock.as_ref(), &mut trail.authenticator)
+            .authenticate(self.clock.as_ref(), &mut trail.progress)
             .await?;
-        trail.principal = caller.principal().cloned();
+        trail.proven = caller.identity().proven().cloned();
         caller.not_revoked(&self.revocations.load())?;
         let grant = caller.authorise()?;
         let admission = Admission::admit(grant);

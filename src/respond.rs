@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::audit::Trail;
 use crate::authn::credential::Stripped;
+use crate::authn::identity::Identity;
 use crate::authn::principal::Principal;
 use crate::ids::DecisionId;
 use crate::limit::Admission;
@@ -21,7 +22,7 @@ use crate::verdict::{PublicClass, Reason, Refusal, title};
 pub struct Allow {
     id: DecisionId,
     route: Arc<Route>,
-    principal: Option<Principal>,
+    identity: Identity,
     set: Vec<HeaderLine>,
     absent: Vec<Arc<str>>,
     carried: Vec<Bytes>,
@@ -50,12 +51,12 @@ impl Allow {
         let Granted {
             request,
             route,
-            principal,
+            identity,
             stripped,
         } = admission.into_parts();
         let facts = Facts {
             request: &request,
-            principal: principal.as_ref(),
+            principal: identity.principal(),
             policy: &route.policy,
             path: &route.path,
             parameters: &route.parameters,
@@ -74,7 +75,7 @@ impl Allow {
             absent,
             carried,
             stripped,
-            principal,
+            identity,
             route,
         })
     }
@@ -122,7 +123,7 @@ impl Allow {
             id: self.id,
             reason: Reason::Allowed,
             route: Some(&self.route),
-            principal: self.principal.as_ref(),
+            principal: self.identity.principal(),
         }
     }
 }
@@ -259,7 +260,7 @@ fn challenges(refusal: &Refusal, status: u16, trail: &Trail) -> Vec<String> {
         return Vec::new();
     };
     let mut challenges = Vec::new();
-    for challenge in authn.challenges().iter() {
+    for challenge in authn.challenges(&trail.progress.verified).iter() {
         challenges.push(match error {
             Some(error) if challenge.bearer => format!(
                 "{}, error=\"{error}\", error_description=\"{}\"",

@@ -87,6 +87,11 @@ impl Principal {
         &self.authenticator
     }
 
+    /// The same, to be kept.
+    pub const fn authenticator_name(&self) -> &Arc<str> {
+        &self.authenticator
+    }
+
     /// What the caller may do.
     pub fn scopes(&self) -> &ScopeSet {
         match (&self.cut, &self.proof) {

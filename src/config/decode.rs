@@ -1,5 +1,6 @@
 //! From a tree of YAML nodes to what was written: every key known or reported, every value of its type.
 
+mod authenticate;
 mod authenticators;
 mod consumers;
 mod defaults;

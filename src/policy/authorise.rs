@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::authn::Progress;
 use crate::authn::credential::Stripped;
+use crate::authn::identity::{Identity, Proven};
 use crate::authn::principal::Principal;
 use crate::clock::Clock;
 use crate::policy::compile::PolicyTable;
@@ -43,23 +45,22 @@ impl Routed {
         &self.route
     }
 
-    /// Proves who calls, if the route asks. `owner` learns which authenticator decides.
+    /// Proves who calls, if the route asks. `progress` learns how far that came.
     ///
     /// # Errors
     /// What [`RouteAuthn::authenticate`](crate::authn::RouteAuthn::authenticate) says.
     pub async fn authenticate(
         self,
         clock: &dyn Clock,
-        owner: &mut Option<Arc<str>>,
+        progress: &mut Progress,
     ) -> Result<Caller, Refusal> {
-        let (principal, stripped) = match &self.route.authn {
-            None => (None, Stripped::default()),
+        let (identity, stripped) = match &self.route.authn {
+            None => (Identity::Public, Stripped::default()),
             Some(authn) => {
                 let environment = &self.route.environment;
-                let proven = authn
-                    .authenticate(&self.request, environment, clock, owner)
-                    .await?;
-                (Some(proven.0), proven.1)
+                authn
+                    .authenticate(&self.request, environment, clock, progress)
+                    .await?
             }
         };
         // Taken apart after the wait, so that what is suspended holds them once.
@@ -67,7 +68,7 @@ impl Routed {
         Ok(Caller {
             request,
             route,
-            principal,
+            identity,
             stripped,
         })
     }
@@ -77,15 +78,14 @@ impl Routed {
 pub struct Caller {
     request: Request,
     route: Arc<Route>,
-    /// `None` only where the route is public.
-    principal: Option<Principal>,
+    identity: Identity,
     stripped: Stripped,
 }
 
 impl Caller {
-    /// Who was proven to call.
-    pub const fn principal(&self) -> Option<&Principal> {
-        self.principal.as_ref()
+    /// Who calls.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Refuses a caller of whom anything was revoked (step 8 of the policy language).
@@ -93,27 +93,24 @@ impl Caller {
     /// # Errors
     /// `credentials_revoked`.
     pub fn not_revoked(&self, revocations: &Revocations) -> Result<(), Refusal> {
-        let mut proven = self.principal.iter();
+        let proven = self.identity.proven().into_iter();
+        let mut proven = proven.flat_map(Proven::all);
         proven.try_for_each(|principal| revocations.judge(principal))
     }
 
     /// Judges what the caller may do (step 9 of the policy language).
     ///
     /// # Errors
-    /// `address_refused`, `caller_refused`, `scope_insufficient`, `role_missing`.
+    /// `address_refused`, `caller_refused`, `scope_insufficient`, `role_missing`; `credentials_missing`
+    /// where it is an anonymous caller who lacks one of the last three.
     pub fn authorise(self) -> Result<Grant, Refusal> {
         self.is_at_allowed_address()?;
         self.is_among_callers()?;
         for rule in &self.route.scopes {
-            let satisfied = self
-                .principal
-                .as_ref()
-                .is_some_and(|principal| rule.satisfied_by(principal.scopes()));
-            if !satisfied {
-                let mut refusal = Refusal::new(
-                    Reason::ScopeInsufficient,
-                    format!("the route requires {rule}"),
-                );
+            let principal = self.identity.principal();
+            if !principal.is_some_and(|principal| rule.satisfied_by(principal.scopes())) {
+                let detail = format!("the route requires {rule}");
+                let mut refusal = self.lacks(Reason::ScopeInsufficient, detail);
                 if self.route.disclose_scopes {
                     refusal.required_scopes = Some(self.route.required_scopes());
                 }
@@ -139,8 +136,10 @@ impl Caller {
         Err(Refusal::new(Reason::AddressRefused, detail))
     }
 
+    /// Each member of an all-of is a caller.
     fn is_among_callers(&self) -> Result<(), Refusal> {
-        let consumers = self.principal.iter().filter_map(Principal::consumer);
+        let proven = self.identity.proven().into_iter().flat_map(Proven::all);
+        let consumers = proven.filter_map(Principal::consumer);
         if self
             .route
             .callers
@@ -149,26 +148,30 @@ impl Caller {
         {
             return Ok(());
         }
-        Err(Refusal::new(
-            Reason::CallerRefused,
-            "the caller is none of the route's `callers`",
-        ))
+        let detail = "the caller is none of the route's `callers`".to_owned();
+        Err(self.lacks(Reason::CallerRefused, detail))
     }
 
     fn has_roles(&self) -> Result<(), Refusal> {
         for rule in &self.route.roles {
-            let satisfied = self
-                .principal
-                .as_ref()
+            let principal = self.identity.principal();
+            let satisfied = principal
                 .is_some_and(|principal| rule.satisfied_by(|role| principal.has_role(role)));
             if !satisfied {
-                return Err(Refusal::new(
-                    Reason::RoleMissing,
-                    format!("the route requires {rule}"),
-                ));
+                let detail = format!("the route requires {rule}");
+                return Err(self.lacks(Reason::RoleMissing, detail));
             }
         }
         Ok(())
+    }
+
+    /// Who is anonymous may still prove to be somebody, and is asked to.
+    fn lacks(&self, reason: Reason, detail: String) -> Refusal {
+        let reason = match &self.identity {
+            Identity::Anonymous(_) => Reason::CredentialsMissing,
+            Identity::Proven(_) | Identity::Public => reason,
+        };
+        Refusal::new(reason, detail)
     }
 }
 
@@ -183,8 +186,8 @@ pub struct Granted {
     pub request: Request,
     /// Its route.
     pub route: Arc<Route>,
-    /// Its caller; `None` only where the route is public.
-    pub principal: Option<Principal>,
+    /// Its caller.
+    pub identity: Identity,
     /// The credentials to take out.
     pub stripped: Stripped,
 }
@@ -195,13 +198,13 @@ impl Grant {
         let Caller {
             request,
             route,
-            principal,
+            identity,
             stripped,
         } = self.caller;
         Granted {
             request,
             route,
-            principal,
+            identity,
             stripped,
         }
     }

@@ -4,6 +4,7 @@
 mod authenticators;
 mod consumers;
 mod covers;
+mod demand;
 mod managed;
 mod owners;
 mod routes;

@@ -216,7 +216,9 @@ pub struct DefaultsSource {
 #[derive(Debug, Default)]
 pub struct LevelSource {
     /// `authenticate`.
-    pub authenticate: Option<Located<Vec<Located<String>>>>,
+    pub authenticate: Option<Located<AuthenticateSource>>,
+    /// `optional`.
+    pub optional: Option<Located<bool>>,
     /// `public`.
     pub public: Option<Located<bool>>,
     /// `scopes`.
@@ -277,6 +279,22 @@ pub struct CorsSource {
     pub credentials: bool,
     /// `max_age`, in seconds.
     pub max_age: Option<u64>,
+}
+
+/// `authenticate` of a level, and what stands within it.
+#[derive(Debug)]
+pub enum AuthenticateSource {
+    /// One authenticator.
+    Name(String),
+    /// A list, or `any`: one of these.
+    Any(Vec<Located<AuthenticateSource>>),
+    /// `all`: every one of these.
+    All {
+        /// In order.
+        members: Vec<Located<AuthenticateSource>>,
+        /// `principal`: which of them the caller counts as.
+        principal: Option<Located<String>>,
+    },
 }
 
 /// `scopes` of a level.

@@ -1,6 +1,8 @@
 //! `defaults` and `policies`.
 
-use crate::config::decode::{choice, defaults, levels, located, named, not_yet, texts};
+use crate::config::decode::{
+    authenticate, choice, defaults, levels, located, named, not_yet, texts,
+};
 use crate::config::yaml::{self, EmptyList, Entry, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, excerpt};
 use crate::policy::source::{
@@ -9,8 +11,9 @@ use crate::policy::source::{
 };
 
 /// The keys of every level that this version honours.
-const LEVEL: [&str; 8] = [
+const LEVEL: [&str; 9] = [
     "authenticate",
+    "optional",
     "public",
     "scopes",
     "roles",
@@ -21,7 +24,7 @@ const LEVEL: [&str; 8] = [
 ];
 
 /// The keys of every level that the language has and this version has not.
-const LATER: [&str; 5] = ["optional", "limit", "cors", "mode", "when"];
+const LATER: [&str; 4] = ["limit", "cors", "mode", "when"];
 
 pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Diagnostics) {
     let own = [
@@ -51,6 +54,7 @@ pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Dia
         "authenticate",
         out,
     );
+    once(&mut into.optional, level.optional, "optional", out);
     once(&mut into.public, level.public, "public", out);
     once(&mut into.scopes, level.scopes, "scopes", out);
     once(&mut into.environment, level.environment, "environment", out);
@@ -297,14 +301,13 @@ fn level(fields: &Fields<'_>, what: &str, out: &mut Diagnostics) -> LevelSource 
     LevelSource {
         authenticate: fields
             .get("authenticate")
-            .and_then(|node| authenticate(node, out)),
-        public: fields.get("public").and_then(|node| {
-            let value = yaml::boolean(node, "`public`", out)?;
-            Some(Located {
-                value,
-                place: node.place.clone(),
-            })
-        }),
+            .and_then(|node| authenticate::authenticate(node, out)),
+        optional: fields
+            .get("optional")
+            .and_then(|node| flag(node, "`optional`", out)),
+        public: fields
+            .get("public")
+            .and_then(|node| flag(node, "`public`", out)),
         scopes: fields.get("scopes").and_then(|node| scopes(node, out)),
         environment: fields
             .get("environment")
@@ -347,19 +350,8 @@ pub(super) fn environment(node: &Node, out: &mut Diagnostics) -> Option<Located<
     Some(environment)
 }
 
-fn authenticate(node: &Node, out: &mut Diagnostics) -> Option<Located<Vec<Located<String>>>> {
-    if let yaml::Value::Mapping(_) = node.value {
-        out.push(
-            Diagnostic::error(
-                "not-available",
-                &node.place,
-                "`any` and `all` are not available in this version",
-            )
-            .with_help("write a name, or a list of names of which any one will do"),
-        );
-        return None;
-    }
-    let value = texts(node, "`authenticate`", out)?;
+fn flag(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Located<bool>> {
+    let value = yaml::boolean(node, what, out)?;
     Some(Located {
         value,
         place: node.place.clone(),

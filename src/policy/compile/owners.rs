@@ -3,19 +3,38 @@
 use std::sync::Arc;
 
 use crate::authn::credential::Container;
+use crate::authn::demand::Demand;
 use crate::authn::{Authenticator, Method};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::policy::compile::push_once;
 
-/// Reports two authenticators of one route that could both own a credential.
+/// Reports two authenticators of one route that could both own a credential, and two that an all-of
+/// demands together although no request can carry both.
 pub(super) fn check_owners(
     authenticators: &[Arc<Authenticator>],
+    demand: Option<&Demand>,
     place: &Place,
     out: &mut Diagnostics,
 ) {
+    let mut apart = Vec::new();
+    if let Some(demand) = demand {
+        demand.together(&mut |one, other| {
+            if let (Some(first), Some(second)) =
+                (authenticators.get(one), authenticators.get(other))
+                && let Some(message) = one_place(first, second)
+            {
+                apart.push((one, other));
+                let error = Diagnostic::error("same-place", place, message)
+                    .with_help("read them from different places: `from: {header: …}`");
+                push_once(error, out);
+            }
+        });
+    }
     for (position, first) in authenticators.iter().enumerate() {
-        // A name that is listed twice was reported as that.
-        let others = authenticators.iter().skip(position + 1);
-        for second in others.filter(|second| !Arc::ptr_eq(first, second)) {
+        for (other, second) in authenticators.iter().enumerate().skip(position + 1) {
+            if apart.contains(&(position, other)) || apart.contains(&(other, position)) {
+                continue;
+            }
             for (a, b) in first
                 .from
                 .iter()
@@ -24,18 +43,41 @@ pub(super) fn check_owners(
                 if a.container == b.container
                     && let Some(why) = shared_owner(first, a, second, b)
                 {
-                    out.push(
-                        Diagnostic::error(
-                            "two-owners",
-                            place,
-                            format!("`{}` and `{}` cannot be told apart: {why}", first.name, second.name),
-                        )
-                        .with_help("read them from different places, give API keys different prefixes, or use one of them"),
-                    );
+                    let error = Diagnostic::error(
+                        "two-owners",
+                        place,
+                        format!("`{}` and `{}` cannot be told apart: {why}", first.name, second.name),
+                    )
+                    .with_help("read them from different places, give API keys different prefixes, or use one of them");
+                    push_once(error, out);
                     break;
                 }
             }
         }
+    }
+}
+
+/// Why no request can carry a credential for each of these two, if so: a place holds one.
+fn one_place(first: &Authenticator, second: &Authenticator) -> Option<String> {
+    let mut both = first
+        .from
+        .iter()
+        .flat_map(|a| second.from.iter().map(move |b| (a, b)));
+    if both.any(|(a, b)| a.container != b.container) {
+        return None;
+    }
+    let place = described(&first.from.first()?.container);
+    Some(format!(
+        "`all` demands `{}` and `{}`, which both read {place} only, and that holds one credential",
+        first.name, second.name
+    ))
+}
+
+fn described(container: &Container) -> String {
+    match container {
+        Container::Header(name) => format!("the header `{name}`"),
+        Container::Query(name) => format!("the query parameter `{name}`"),
+        Container::Cookie(name) => format!("the cookie `{name}`"),
     }
 }
 
@@ -45,11 +87,7 @@ fn shared_owner(
     second: &Authenticator,
     b: &crate::authn::From,
 ) -> Option<String> {
-    let place = match &a.container {
-        Container::Header(name) => format!("the header `{name}`"),
-        Container::Query(name) => format!("the query parameter `{name}`"),
-        Container::Cookie(name) => format!("the cookie `{name}`"),
-    };
+    let place = described(&a.container);
     let schemes = match (&a.scheme, &b.scheme) {
         (Some(a), Some(b)) => {
             if !a.eq_ignore_ascii_case(b) {

@@ -7,15 +7,17 @@ use crate::authn::{Authenticator, RouteAuthn};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::headers::plan::Managed;
 use crate::policy::compile::covers::covered;
+use crate::policy::compile::demand;
 use crate::policy::compile::owners::check_owners;
 use crate::policy::compile::rules::{Known, address_rule, caller_rule, role_rule, scope_rule};
-use crate::policy::compile::{DEFAULT_ENVIRONMENT, is_said, push_once, relaxations, unknown_name};
+use crate::policy::compile::{DEFAULT_ENVIRONMENT, is_said, push_once, relaxations};
 use crate::policy::field::Expression;
 use crate::policy::inject::{InjectHeader, InjectPlan};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::route::{Route, RouteIndex, RouteMethods, RouteTable};
 use crate::policy::source::{
-    InjectSource, LevelSource, Located, Named, PolicySet, PolicySource, RouteSource,
+    AuthenticateSource, InjectSource, LevelSource, Located, Named, PolicySet, PolicySource,
+    RouteSource,
 };
 
 /// All routes, compiled.
@@ -44,8 +46,8 @@ struct Compiler<'a> {
     known: HashSet<&'a str>,
     managed: &'a Managed,
     names: Known<'a>,
-    /// What each list of authenticators asks: shared, as most routes ask the same.
-    authn: HashMap<Vec<&'a str>, Arc<RouteAuthn>>,
+    /// What each demand asks, by whether it is optional: shared, as most routes ask the same.
+    authn: HashMap<(demand::Named<'a>, bool), Arc<RouteAuthn>>,
     /// Plans that do not depend on the route, by all that they are made of.
     plans: HashMap<PlanKey<'a>, Arc<InjectPlan>>,
 }
@@ -197,22 +199,8 @@ fn host_patterns(policy: &Named<PolicySource>, out: &mut Diagnostics) -> Vec<Hos
 impl<'a> Compiler<'a> {
     /// Reports what is wrong with one level on its own.
     fn check_level(&self, level: &LevelSource, out: &mut Diagnostics) {
-        if let Some(list) = &level.authenticate {
-            let mut seen = HashSet::new();
-            for name in &list.value {
-                if !self.known.contains(name.value.as_str()) {
-                    let known = self.known.iter().copied();
-                    out.push(unknown_name(
-                        "unknown-authenticator",
-                        "authenticator",
-                        name,
-                        known,
-                    ));
-                } else if !seen.insert(&name.value) {
-                    let message = format!("`{}` is listed twice", name.value);
-                    out.push(Diagnostic::error("duplicate-name", &name.place, message));
-                }
-            }
+        if let Some(source) = &level.authenticate {
+            demand::check(source, &self.known, out);
         }
         let is_public = level.public.as_ref().filter(|public| public.value);
         let Some(public) = is_public else { return };
@@ -221,6 +209,7 @@ impl<'a> Compiler<'a> {
                 .authenticate
                 .as_ref()
                 .map(|own| ("authenticate", &own.place)),
+            level.optional.as_ref().map(|own| ("optional", &own.place)),
             level.scopes.as_ref().map(|own| ("scopes", &own.place)),
             level.roles.as_ref().map(|own| ("roles", &own.place)),
             level.callers.as_ref().map(|own| ("callers", &own.place)),
@@ -231,7 +220,7 @@ impl<'a> Compiler<'a> {
                     "public-contradiction",
                     place,
                     format!(
-                        "`public: true` asks nothing of the caller, and `{key}` asks something"
+                        "`public: true` asks nothing of the caller, and `{key}` says what is asked"
                     ),
                 )
                 .with_related(&public.place, "public here")
@@ -343,14 +332,16 @@ impl<'a> Compiler<'a> {
     )]
     fn access(
         &mut self,
-        source: &RouteSource,
+        route: &RouteSource,
         levels: [&'a LevelSource; 3],
         out: &mut Diagnostics,
     ) -> Option<Option<Arc<RouteAuthn>>> {
         let mut may_be_public = true;
         for level in levels {
-            if let Some(list) = &level.authenticate {
-                return self.authn(list, out).map(Some);
+            if let Some(source) = &level.authenticate {
+                let optional = levels.iter().find_map(|level| level.optional.as_ref());
+                let optional = optional.is_some_and(|optional| optional.value);
+                return self.authn(source, optional, out).map(Some);
             }
             match &level.public {
                 Some(public) if public.value && may_be_public => return Some(None),
@@ -361,7 +352,7 @@ impl<'a> Compiler<'a> {
         out.push(
             Diagnostic::error(
                 "no-authentication",
-                &source.place,
+                &route.place,
                 "neither this route nor its policy nor `defaults` say who may call it",
             )
             .with_help("add `authenticate: NAME`, or `public: true` if anyone may"),
@@ -371,22 +362,18 @@ impl<'a> Compiler<'a> {
 
     fn authn(
         &mut self,
-        list: &'a Located<Vec<Located<String>>>,
+        source: &'a Located<AuthenticateSource>,
+        optional: bool,
         out: &mut Diagnostics,
     ) -> Option<Arc<RouteAuthn>> {
-        let names: Vec<&str> = list.value.iter().map(|name| name.value.as_str()).collect();
-        if let Some(authn) = self.authn.get(&names) {
+        let key = (demand::Named::of(source), optional);
+        if let Some(authn) = self.authn.get(&key) {
             return Some(Arc::clone(authn));
         }
-        let found: Option<Vec<_>> = names
-            .iter()
-            .map(|name| self.by_name.get(name).map(|found| Arc::clone(found)))
-            .collect();
-        // A name that is missing here was reported, or its definition was.
-        let found = found?;
-        check_owners(&found, &list.place, out);
-        let authn = Arc::new(RouteAuthn::any_of(found));
-        self.authn.insert(names, Arc::clone(&authn));
+        let (found, demand) = key.0.resolve(&self.by_name)?;
+        check_owners(&found, demand.as_ref(), &source.place, out);
+        let authn = Arc::new(RouteAuthn::new(found, demand, optional));
+        self.authn.insert(key, Arc::clone(&authn));
         Some(authn)
     }
 
@@ -450,6 +437,7 @@ fn report_unasked(levels: [&LevelSource; 3], out: &mut Diagnostics) {
     let nearer = levels.iter().take_while(|level| !is_public(level));
     let asked = nearer.flat_map(|level| {
         [
+            level.optional.as_ref().map(|own| ("optional", &own.place)),
             level.scopes.as_ref().map(|own| ("scopes", &own.place)),
             level.roles.as_ref().map(|own| ("roles", &own.place)),
             level.callers.as_ref().map(|own| ("callers", &own.place)),
@@ -458,8 +446,9 @@ fn report_unasked(levels: [&LevelSource; 3], out: &mut Diagnostics) {
     let mut contradictions: Vec<Diagnostic> = asked
         .flatten()
         .map(|(key, place)| {
-            let message =
-                format!("a route under this is public, and `{key}` asks something of the caller");
+            let message = format!(
+                "a route under this is public, and `{key}` says what is asked of the caller"
+            );
             Diagnostic::error("public-contradiction", place, message).with_help(format!(
                 "say how callers authenticate: `authenticate: …`, or leave `{key}` out"
             ))

@@ -1,0 +1,78 @@
+//! How a caller came to be let past authentication.
+
+use crate::authn::principal::Principal;
+
+/// Who calls, as far as the route asks. There is no way to hold one without a reason: a public route,
+/// an optional one to which nothing was sent, or a proof.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// The route is public and asks nothing.
+    Public,
+    /// The route's authentication is optional, and nothing was sent.
+    Anonymous(AnonymousPermit),
+    /// Somebody was proven to call.
+    Proven(Proven),
+}
+
+impl Identity {
+    /// The proven caller.
+    pub const fn proven(&self) -> Option<&Proven> {
+        match self {
+            Self::Proven(proven) => Some(proven),
+            Self::Public | Self::Anonymous(_) => None,
+        }
+    }
+
+    /// The principal of a proven caller.
+    pub const fn principal(&self) -> Option<&Principal> {
+        match self {
+            Self::Proven(proven) => Some(&proven.principal),
+            Self::Public | Self::Anonymous(_) => None,
+        }
+    }
+}
+
+/// That a route says `optional: true` and a request holds no credential for it. Only
+/// [`RouteAuthn::authenticate`](crate::authn::RouteAuthn::authenticate) gives one.
+#[derive(Clone, Debug)]
+pub struct AnonymousPermit(());
+
+impl AnonymousPermit {
+    pub(in crate::authn) const fn new() -> Self {
+        Self(())
+    }
+}
+
+/// A caller whom the route's demand was met by.
+#[derive(Clone, Debug)]
+pub struct Proven {
+    principal: Principal,
+    others: Vec<Principal>,
+}
+
+impl Proven {
+    pub(in crate::authn) const fn new(principal: Principal, others: Vec<Principal>) -> Self {
+        Self { principal, others }
+    }
+
+    /// Whom the request counts as: its scopes are the caller's.
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The further members of an all-of, in order.
+    pub fn others(&self) -> &[Principal] {
+        &self.others
+    }
+
+    /// The principal and the others.
+    pub fn all(&self) -> impl Iterator<Item = &Principal> + Clone {
+        std::iter::once(&self.principal).chain(&self.others)
+    }
+
+    /// What the authenticator of this name proved: `auth["name"]`.
+    pub fn by(&self, authenticator: &str) -> Option<&Principal> {
+        self.all()
+            .find(|principal| principal.authenticator() == authenticator)
+    }
+}
