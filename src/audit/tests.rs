@@ -59,7 +59,10 @@ authenticators:
 consumers:
   acme: {{credentials: {{login: [{{claim: azp, value: app}}], key: [{}]}}}}
 policies:
-  api: {{hosts: ['*'], authenticate: [login, key], routes: [{{path: '/orders/{{id}}'}}]}}
+  api:
+    hosts: ['*']
+    authenticate: [login, key]
+    routes: [{{path: '/orders/{{id}}'}}, {{path: /both, authenticate: {{all: [login, key]}}}}]
 ",
         signer.jwk(),
         key_entry("k1", "secret")
@@ -248,40 +251,52 @@ fn the_lines_members_are_the_fields_of_the_contract() {
         .iter()
         .find(|f| f.package() == "portcullis.audit.v1")
         .unwrap();
-    let message = file
-        .message_type
-        .iter()
-        .find(|m| m.name() == "Decision")
-        .unwrap();
-    let fields = || {
-        message
-            .field
-            .iter()
-            .map(prost_types::FieldDescriptorProto::name)
+    let message = |name: &str| {
+        let found = file.message_type.iter().find(|m| m.name() == name);
+        found.unwrap().field.as_slice()
     };
-
     let signer = Signer::ed25519("k");
     let world = world(&signer);
     let allowed = signer.token(&with(&claims(ISSUER), "azp", json!("app")));
     let mut members: Vec<String> = Vec::new();
-    for bearer in [allowed.as_str(), "refused"] {
-        world.judge(full(&format!("Bearer {bearer}")));
+    let mut proofs: Vec<String> = Vec::new();
+    let [allowed, refused] = [allowed.as_str(), "refused"].map(|token| format!("Bearer {token}"));
+    let lines = [("authorization", allowed.as_str()), ("x-api-key", "secret")];
+    for check in [full(&allowed), full(&refused), raw("GET", "/both", &lines)] {
+        world.judge(check);
         // As text, to keep the order.
         let line = world.records.last().line;
         let object: serde_json::Map<String, Value> = serde_json::from_str(&line).unwrap();
-        for (name, value) in &object {
-            let field = message.field.iter().find(|field| field.name() == name);
-            let field = field.unwrap_or_else(|| panic!("`{name}` is not in the contract"));
-            let is_text = field.r#type() == prost_types::field_descriptor_proto::Type::String;
-            assert_eq!(value.is_string(), is_text, "{name}");
+        let also = object.get("also").and_then(Value::as_array);
+        let also = also.into_iter().flatten().filter_map(Value::as_object);
+        for proof in also {
+            are_fields(message("Proof"), proof);
+            proofs.extend(proof.keys().cloned());
         }
+        are_fields(message("Decision"), &object);
         members.extend(object.keys().cloned());
     }
-    for field in fields() {
-        assert!(
-            members.iter().any(|member| member == field),
-            "no line has `{field}`"
-        );
+    for (name, members) in [("Decision", members), ("Proof", proofs)] {
+        for field in message(name) {
+            assert!(
+                members.iter().any(|member| member == field.name()),
+                "no line has `{}`",
+                field.name()
+            );
+        }
+    }
+}
+
+fn are_fields(
+    fields: &[prost_types::FieldDescriptorProto],
+    object: &serde_json::Map<String, Value>,
+) {
+    use prost_types::field_descriptor_proto::Type;
+    for (name, value) in object {
+        let field = fields.iter().find(|field| field.name() == name);
+        let field = field.unwrap_or_else(|| panic!("`{name}` is not in the contract"));
+        assert_eq!(value.is_string(), field.r#type() == Type::String, "{name}");
+        assert_eq!(value.is_array(), field.r#type() == Type::Message, "{name}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Stories about who owns a credential and what follows, told through a whole policy.
 
 mod consumers;
+mod trees;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -336,7 +337,7 @@ fn each_place_has_its_challenge_once() {
     let challenges = |target: &str| {
         let request = crate::test_support::get(target, &[]);
         let route = table.routes.choose(&request).unwrap();
-        let challenges = route.authn.as_ref().unwrap().challenges();
+        let challenges = route.authn.as_ref().unwrap().challenges(&[]);
         challenges
             .iter()
             .map(|c| c.text.to_string())

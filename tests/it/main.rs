@@ -11,6 +11,8 @@ mod docs;
 #[cfg(test)]
 mod e2e_answers;
 #[cfg(test)]
+mod e2e_authenticate;
+#[cfg(test)]
 mod e2e_identity;
 #[cfg(test)]
 mod e2e_issuers;

@@ -7,6 +7,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::source::{AuthenticateSource, Located};
 
 const WHAT: &str = "`authenticate`";
+const KEYS: [&str; 3] = ["any", "all", "principal"];
 
 /// Reads what a level says of who may call. Reports empty lists, an `all` of one, mappings that are
 /// neither or both, lists within lists, and what is nested deeper than [`MAX_DEPTH`].
@@ -51,7 +52,8 @@ fn mapping(node: &Node, depth: usize, out: &mut Diagnostics) -> Option<Authentic
         out.push(bad(message).with_help("say the same with fewer levels"));
         return None;
     }
-    let fields = Fields::new(node, WHAT, &["any", "all", "principal"], out)?;
+    let is_unknown = |entry: &yaml::Entry| !KEYS.contains(&entry.key.as_str());
+    let fields = Fields::new(node, WHAT, &KEYS, out)?;
     match (fields.get("any"), fields.get("all")) {
         (Some(any), None) => {
             if let Some(entry) = fields.entry("principal") {
@@ -77,6 +79,8 @@ fn mapping(node: &Node, depth: usize, out: &mut Diagnostics) -> Option<Authentic
             let principal = principal.and_then(|node| located(node, "`principal`", out));
             Some(AuthenticateSource::All { members, principal })
         }
+        // A word that is none was reported as that.
+        (None, None) if fields.entries().iter().any(is_unknown) => None,
         _ => {
             let message = "`authenticate` says exactly one of `any` and `all`".to_owned();
             out.push(bad(message).with_help("to have both, put one within the other"));

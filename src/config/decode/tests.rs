@@ -150,6 +150,41 @@ fn each_mistake_has_its_word() {
         ("defaults: {unknown_route: maybe}", "bad-value"),
         ("defaults: {reserved_prefix: 1}", "quote-it"),
         ("defaults: {authenticate: []}", "empty-list"),
+        ("defaults: {authenticate: {any: []}}", "empty-list"),
+        ("defaults: {authenticate: {all: []}}", "empty-list"),
+        ("defaults: {authenticate: [a, {all: []}]}", "empty-list"),
+        ("defaults: {authenticate: {all: [a]}}", "bad-authenticate"),
+        ("defaults: {authenticate: {all: a}}", "wrong-type"),
+        ("defaults: {authenticate: {any: a}}", "wrong-type"),
+        ("defaults: {authenticate: {}}", "bad-authenticate"),
+        (
+            "defaults: {authenticate: {principal: a}}",
+            "bad-authenticate",
+        ),
+        (
+            "defaults: {authenticate: {any: [a], all: [a, b]}}",
+            "bad-authenticate",
+        ),
+        (
+            "defaults: {authenticate: {any: [a, b], principal: a}}",
+            "bad-authenticate",
+        ),
+        (
+            "defaults: {authenticate: {all: [a, b], principal: [a]}}",
+            "wrong-type",
+        ),
+        ("defaults: {authenticate: {every: [a, b]}}", "unknown-key"),
+        ("defaults: {authenticate: [a, [b, c]]}", "bad-authenticate"),
+        (
+            "defaults: {authenticate: {any: [a, [b]]}}",
+            "bad-authenticate",
+        ),
+        (
+            "defaults: {authenticate: [{any: [{all: [a, {any: [b, {all: [c, d]}]}]}]}]}",
+            "bad-authenticate",
+        ),
+        ("defaults: {authenticate: [a, 1]}", "quote-it"),
+        ("defaults: {optional: 'true'}", "wrong-type"),
         ("defaults: {public: 'true'}", "wrong-type"),
         ("defaults: {scopes: []}", "empty-list"),
         ("defaults: {scopes: {any: []}}", "empty-list"),
@@ -213,7 +248,6 @@ fn times_and_durations_that_cannot_be_read_are_mistakes() {
 #[test]
 fn what_the_language_has_and_this_version_has_not_is_a_mistake() {
     let level = [
-        "optional: true",
         "cors: {origins: [a]}",
         "mode: shadow",
         "when: 'true'",
@@ -255,11 +289,7 @@ fn what_the_language_has_and_this_version_has_not_is_a_mistake() {
     ] {
         texts.push(format!("authenticators: {{a: {{{kind}: {{}}}}}}"));
     }
-    for other in [
-        "policies: {p: {hosts: [a], routes: [{path: /}], external_url: 'https://a'}}",
-        "defaults: {authenticate: {all: [a, b]}}",
-        "defaults: {authenticate: {any: [a, b]}}",
-    ] {
+    for other in ["policies: {p: {hosts: [a], routes: [{path: /}], external_url: 'https://a'}}"] {
         texts.push(other.to_owned());
     }
     for text in texts {

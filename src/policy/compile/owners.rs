@@ -19,8 +19,10 @@ pub(super) fn check_owners(
     let mut apart = Vec::new();
     if let Some(demand) = demand {
         demand.together(&mut |one, other| {
-            if let (Some(first), Some(second)) =
-                (authenticators.get(one), authenticators.get(other))
+            // One that is demanded twice was reported as that.
+            if one != other
+                && let Some(first) = authenticators.get(one)
+                && let Some(second) = authenticators.get(other)
                 && let Some(message) = one_place(first, second)
             {
                 apart.push((one, other));

@@ -90,6 +90,37 @@ policies:
 }
 
 #[test]
+fn the_nearest_optional_wins_whichever_level_says_authenticate() {
+    let world = world(
+        "defaults: {authenticate: far, optional: true}
+policies:
+  inherits: {hosts: [inherits.example], routes: [{path: /}, {path: /near, authenticate: near}, {path: /not, optional: false}]}
+  strict:
+    hosts: [strict.example]
+    optional: false
+    routes: [{path: /}, {path: /near, authenticate: near, optional: true}, {path: /public, public: true}]",
+    );
+    for (host, target, passes) in [
+        ("inherits.example", "/", true),
+        ("inherits.example", "/near", true),
+        ("inherits.example", "/not", false),
+        ("strict.example", "/", false),
+        ("strict.example", "/near", true),
+        ("strict.example", "/public", true),
+    ] {
+        let mut check = raw("GET", target, &[]);
+        check.host = host.into();
+        let reason = world.judge(check).reason();
+        let expected = if passes {
+            Reason::Allowed
+        } else {
+            Reason::CredentialsMissing
+        };
+        assert_eq!(reason, expected, "{host}{target}");
+    }
+}
+
+#[test]
 fn every_levels_scopes_must_hold() {
     let world = world(
         "defaults: {authenticate: near, scopes: read}
