@@ -1,6 +1,7 @@
 //! Authentication: which credential a request carries, whose it is, and whether it proves anything.
 
 pub mod api_key;
+pub mod challenge;
 pub mod credential;
 pub mod demand;
 pub mod identity;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::authn::api_key::ApiKeys;
+use crate::authn::challenge::{Challenge, challenges};
 use crate::authn::credential::{Container, Held, Stripped};
 use crate::authn::demand::{Demand, Known, Step};
 use crate::authn::identity::{AnonymousPermit, Identity, Proven};
@@ -103,7 +105,7 @@ pub struct RouteAuthn {
     authenticators: Vec<Arc<Authenticator>>,
     /// `None`: any one of them.
     demand: Option<Demand>,
-    /// Those of one kind that may stand beside one another, as one all-of demands both.
+    /// Pairs that one all-of demands, so that both may be sent though they are of one kind.
     together: Vec<(usize, usize)>,
     optional: bool,
     places: Vec<PlaceReaders>,
@@ -129,15 +131,6 @@ struct PlaceReaders {
     readers: Vec<(usize, Option<Box<str>>)>,
 }
 
-/// One challenge of a 401, without what depends on the reason.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Challenge {
-    /// `Bearer realm="portcullis"`, say.
-    pub text: Box<str>,
-    /// Whether it is a `Bearer` challenge, which carries `error` (RFC 6750 section 3).
-    pub bearer: bool,
-}
-
 /// A credential that was found, with its owner.
 struct Presented<'r> {
     owner: usize,
@@ -160,7 +153,6 @@ impl RouteAuthn {
             demand.together(&mut |one, other| together.push((one, other)));
         }
         let mut places: Vec<PlaceReaders> = Vec::new();
-        let mut challenges: Vec<Challenge> = Vec::new();
         for (index, authenticator) in authenticators.iter().enumerate() {
             for from in &authenticator.from {
                 let reader = (index, from.scheme.clone());
@@ -179,7 +171,6 @@ impl RouteAuthn {
                     }),
                 }
             }
-            add_challenges(authenticator, &mut challenges);
         }
         let always_stripped = places
             .iter()
@@ -194,6 +185,7 @@ impl RouteAuthn {
                 Container::Query(_) | Container::Cookie(_) => None,
             })
             .collect();
+        let challenges = challenges(authenticators.iter().map(AsRef::as_ref));
         Self {
             authenticators,
             demand,
@@ -221,11 +213,8 @@ impl RouteAuthn {
             // All was proven, and is refused all the same: start again.
             missing = demand.missing(&|_| Known::Absent);
         }
-        let mut challenges = Vec::new();
-        for authenticator in missing.iter().filter_map(|i| self.authenticators.get(*i)) {
-            add_challenges(authenticator, &mut challenges);
-        }
-        Cow::Owned(challenges)
+        let missing = missing.iter().filter_map(|i| self.authenticators.get(*i));
+        Cow::Owned(challenges(missing.map(AsRef::as_ref)))
     }
 
     /// Headers that only credentials stand in, removed whether Envoy showed them or not.
@@ -507,37 +496,6 @@ fn out_of_range() -> Refusal {
         Reason::InternalFault,
         "a credential's owner is not among the route's authenticators",
     )
-}
-
-fn add_challenges(authenticator: &Authenticator, challenges: &mut Vec<Challenge>) {
-    for from in &authenticator.from {
-        let challenge = challenge(from);
-        if !challenges.contains(&challenge) {
-            challenges.push(challenge);
-        }
-    }
-}
-
-fn challenge(from: &From) -> Challenge {
-    match (&from.container, &from.scheme) {
-        (Container::Header(name), Some(scheme)) if **name == *"authorization" => Challenge {
-            text: format!("{scheme} realm=\"portcullis\"").into(),
-            bearer: scheme.eq_ignore_ascii_case("bearer"),
-        },
-        (Container::Header(name), _) => place_challenge("header", name),
-        (Container::Query(name), _) => place_challenge("query", name),
-        (Container::Cookie(name), _) => place_challenge("cookie", name),
-    }
-}
-
-/// For a credential that HTTP authentication has no place for: an `ApiKey` challenge that says where
-/// the credential goes, in the words of OpenAPI's security schemes.
-fn place_challenge(place: &str, name: &str) -> Challenge {
-    let text = format!("ApiKey realm=\"portcullis\", in=\"{place}\", name=\"{name}\"").into();
-    Challenge {
-        text,
-        bearer: false,
-    }
 }
 
 #[cfg(test)]

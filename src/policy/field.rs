@@ -253,7 +253,7 @@ fn split(text: &str) -> Option<Vec<String>> {
 pub struct Facts<'a> {
     /// The request.
     pub request: &'a Request,
-    /// The proven caller; none on a public route.
+    /// The proven caller; none on a public route, and none who is anonymous.
     pub principal: Option<&'a Principal>,
     /// The route's policy.
     pub policy: &'a str,
