@@ -54,6 +54,20 @@ fn all_of_is_answered_by_the_first_that_is_not_verified() {
     }
 }
 
+#[test]
+fn all_of_within_all_of_is_no_alternative() {
+    let demand = all(&[all(&[one(0), one(1)], 0), one(2)], 0);
+    for (signs, step) in [
+        ("-??", Step::Absent),
+        ("!-?", Step::Absent),
+        ("!!-", Step::Absent),
+        ("?--", Step::Verify(0)),
+        ("!!!", Step::Met),
+    ] {
+        assert_eq!(demand.step(&known(signs)), step, "{signs}");
+    }
+}
+
 /// What was sent for an alternative is verified before the alternative is left, however deep it stands.
 #[test]
 fn an_alternative_is_left_only_once_all_that_was_sent_for_it_is_verified() {
