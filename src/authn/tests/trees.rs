@@ -48,7 +48,10 @@ authenticators:
       jwks: {{inline: {{keys: [{partner}]}}}}
   key: {{api_key: {{}}}}
   other-key: {{api_key: {{from: {{header: x-other-key}}}}}}
+roles: {{clerk: {{scopes: [read]}}}}
 consumers:
+  afar: {{allow_ips: 203.0.113.7, credentials: {{other-key: [{afar}]}}}}
+  office: {{roles: clerk, credentials: {{login: [{{claim: azp, value: office}}]}}}}
   acme: {{scopes: [read, write], credentials: {{key: [{entry}], other-key: [{other}]}}}}
   brief: {{expires: 2027-01-15T08:10:00Z, credentials: {{key: [{brief}]}}}}
   tester: {{environment: test, credentials: {{partner: [{{claim: azp, value: test-app}}], key: [{test}]}}}}
@@ -62,6 +65,7 @@ policies:
         login = login.jwk(),
         partner = partner.jwk(),
         entry = key_entry("k1", KEY),
+        afar = key_entry("a1", "afar"),
         other = key_entry("o1", "other"),
         brief = key_entry("b1", "brief"),
         test = key_entry("t1", "test-key"),
@@ -299,6 +303,49 @@ fn every_members_consumer_binds() {
 }
 
 #[test]
+fn every_members_addresses_bind() {
+    let trees = trees("      - {path: /, authenticate: {all: [login, other-key]}}\n");
+    let login = format!("Bearer {}", trees.login.token(&claims(ISSUER)));
+    for (address, reason) in [
+        ("203.0.113.7", Reason::Allowed),
+        ("203.0.113.8", Reason::AddressRefused),
+        ("", Reason::AddressRefused),
+    ] {
+        let lines = [("authorization", login.as_str()), ("x-other-key", "afar")];
+        let mut check = raw("GET", "/", &lines);
+        check.source.address = address.into();
+        assert_eq!(trees.world.judge(check).reason(), reason, "{address}");
+    }
+}
+
+#[test]
+fn roles_are_the_principals_and_any_member_may_be_among_the_callers() {
+    let trees = trees(
+        "
+      - {path: /callers, authenticate: {all: [login, key]}, callers: [{consumer: acme}]}
+      - {path: /others, authenticate: {all: [login, key]}, callers: [{consumer: brief}]}
+      - {path: /each, authenticate: {any: [{all: [key, login]}, partner]}, callers: [{consumer: office}, {consumer: acme}]}
+      - {path: /clerks, authenticate: {all: [login, key]}, roles: clerk}
+      - {path: /keys, authenticate: {all: [login, key], principal: key}, roles: clerk}
+",
+    );
+    let office = with(&claims(ISSUER), "azp", json!("office"));
+    let office = format!("Bearer {}", trees.login.token(&office));
+    let lines = [("authorization", office.as_str()), ("x-api-key", KEY)];
+    for (target, reason) in [
+        ("/callers", Reason::Allowed),
+        ("/others", Reason::CallerRefused),
+        ("/each", Reason::Allowed),
+        ("/clerks", Reason::Allowed),
+        ("/keys", Reason::RoleMissing),
+    ] {
+        assert_eq!(trees.world.get(target, &lines), reason, "{target}");
+    }
+    // What was proven for a way that was left is no caller.
+    assert_eq!(trees.judge("/each", "-++-").reason(), Reason::CallerRefused);
+}
+
+#[test]
 fn a_dependency_that_fails_is_never_passed_over() {
     let (login, partner) = (Signer::ed25519("k"), Signer::p256("k"));
     let routes = "
@@ -439,6 +486,9 @@ fn optional_lets_pass_who_sends_nothing_and_nobody_else() {
       - {path: /all, authenticate: {all: [login, key]}, optional: true}
       - {path: /not, authenticate: key, optional: false}
       - {path: /scoped, authenticate: [key, login], optional: true, scopes: write}
+      - {path: /clerks, authenticate: [key, login], optional: true, roles: clerk}
+      - {path: /callers, authenticate: [key, login], optional: true, callers: [{consumer: acme}]}
+      - {path: /there, authenticate: key, optional: true, allow_ips: 203.0.113.7}
       - {path: /required, authenticate: key, optional: true, inject: {x-principal: {value: principal.id, required: true}}}
 ",
     );
@@ -459,6 +509,12 @@ fn optional_lets_pass_who_sends_nothing_and_nobody_else() {
         ("/scoped", "----", Reason::CredentialsMissing),
         ("/scoped", "--+-", Reason::Allowed),
         ("/scoped", "+---", Reason::ScopeInsufficient),
+        ("/clerks", "----", Reason::CredentialsMissing),
+        ("/clerks", "+---", Reason::RoleMissing),
+        ("/callers", "----", Reason::CredentialsMissing),
+        ("/callers", "--+-", Reason::Allowed),
+        ("/callers", "+---", Reason::CallerRefused),
+        ("/there", "----", Reason::AddressRefused),
         ("/required", "----", Reason::InjectRefused),
         ("/required", "--+-", Reason::Allowed),
     ] {
