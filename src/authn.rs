@@ -120,7 +120,8 @@ pub struct Progress {
     /// The authenticator that decides; set before it verifies, so that a refusal is recorded under its
     /// name.
     pub deciding: Option<Arc<str>>,
-    /// Whom an all-of has proven so far. Stays empty where one credential is enough.
+    /// Whom an all-of has proven so far. Empty where one credential is enough, and once the demand is met:
+    /// then [`Proven`] has them.
     pub verified: Vec<Principal>,
 }
 
@@ -208,11 +209,8 @@ impl RouteAuthn {
         let Some(demand) = &self.demand else {
             return Cow::Borrowed(&self.challenges);
         };
-        let mut missing = demand.missing(&|index| self.known(index, &[], verified));
-        if missing.is_empty() {
-            // All was proven, and is refused all the same: start again.
-            missing = demand.missing(&|_| Known::Absent);
-        }
+        // Empty where all was proven and is refused all the same: then it begins anew.
+        let missing = demand.missing(&|index| self.known(index, &[], verified));
         let missing = missing.iter().filter_map(|i| self.authenticators.get(*i));
         Cow::Owned(challenges(missing.map(AsRef::as_ref)))
     }
@@ -265,8 +263,7 @@ impl RouteAuthn {
                 consumer.admit(request, environment, clock.now())?;
             }
             if self.demand.is_none() {
-                let proven = Proven::new(principal, Vec::new());
-                return Ok((Identity::Proven(proven), stripped));
+                return Ok((Identity::Proven(Proven::alone(principal)), stripped));
             }
             progress.verified.push(principal);
         }
@@ -298,15 +295,18 @@ impl RouteAuthn {
     fn met(&self, progress: &mut Progress) -> Result<Identity, Refusal> {
         let demand = self.demand.as_ref().ok_or_else(out_of_range)?;
         let members = demand.proven_by(&|index| self.known(index, &[], &progress.verified));
+        let mut verified = std::mem::take(&mut progress.verified);
         let mut members = members.into_iter().filter_map(|index| {
             let name = &self.authenticators.get(index)?.name;
-            let mut verified = progress.verified.iter();
-            verified.find(|principal| principal.authenticator() == name.as_ref())
+            let mut all = verified.iter();
+            let position = all.position(|p| p.authenticator() == name.as_ref())?;
+            Some(verified.remove(position))
         });
-        let principal = members.next().ok_or_else(out_of_range)?.clone();
-        let others = members.cloned().collect();
+        let principal = members.next().ok_or_else(out_of_range)?;
+        let others = members.collect();
         progress.deciding = Some(Arc::clone(principal.authenticator_name()));
-        Ok(Identity::Proven(Proven::new(principal, others)))
+        let proven = Proven::among(principal, others, verified);
+        Ok(Identity::Proven(proven))
     }
 
     fn missing(&self, verified: &[Principal]) -> Refusal {

@@ -48,11 +48,30 @@ impl AnonymousPermit {
 pub struct Proven {
     principal: Principal,
     others: Vec<Principal>,
+    aside: Vec<Principal>,
 }
 
 impl Proven {
-    pub(in crate::authn) const fn new(principal: Principal, others: Vec<Principal>) -> Self {
-        Self { principal, others }
+    /// By one credential.
+    pub(in crate::authn) const fn alone(principal: Principal) -> Self {
+        Self {
+            principal,
+            others: Vec::new(),
+            aside: Vec::new(),
+        }
+    }
+
+    /// With what else was verified: the further members, and what stood aside.
+    pub(in crate::authn) const fn among(
+        principal: Principal,
+        others: Vec<Principal>,
+        aside: Vec<Principal>,
+    ) -> Self {
+        Self {
+            principal,
+            others,
+            aside,
+        }
     }
 
     /// Whom the request counts as: its scopes are the caller's.
@@ -63,6 +82,12 @@ impl Proven {
     /// The further members of an all-of, in order.
     pub fn others(&self) -> &[Principal] {
         &self.others
+    }
+
+    /// Whoever was verified for an alternative that was then left. They prove nothing here, but what is
+    /// wrong with them refuses all the same.
+    pub fn aside(&self) -> &[Principal] {
+        &self.aside
     }
 
     /// The principal and the others.

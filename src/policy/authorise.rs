@@ -94,8 +94,8 @@ impl Caller {
     /// `credentials_revoked`.
     pub fn not_revoked(&self, revocations: &Revocations) -> Result<(), Refusal> {
         let proven = self.identity.proven().into_iter();
-        let mut proven = proven.flat_map(Proven::all);
-        proven.try_for_each(|principal| revocations.judge(principal))
+        let mut verified = proven.flat_map(|proven| proven.all().chain(proven.aside()));
+        verified.try_for_each(|principal| revocations.judge(principal))
     }
 
     /// Judges what the caller may do (step 9 of the policy language).
@@ -111,7 +111,7 @@ impl Caller {
             if !principal.is_some_and(|principal| rule.satisfied_by(principal.scopes())) {
                 let detail = format!("the route requires {rule}");
                 let mut refusal = self.lacks(Reason::ScopeInsufficient, detail);
-                if self.route.disclose_scopes {
+                if self.route.disclose_scopes && refusal.reason == Reason::ScopeInsufficient {
                     refusal.required_scopes = Some(self.route.required_scopes());
                 }
                 return Err(refusal);

@@ -346,6 +346,58 @@ fn roles_are_the_principals_and_any_member_may_be_among_the_callers() {
 }
 
 #[test]
+fn every_members_revocation_binds() {
+    let routes = "
+      - {path: /keys, authenticate: {all: [key, other-key]}}
+      - {path: /other, authenticate: {all: [login, other-key]}}
+      - {path: /either, authenticate: [{all: [login, key]}, partner]}
+      - {path: /beside, authenticate: [{all: [login, key]}, other-key]}
+";
+    for (revoked, target, signs, reason) in [
+        (
+            "credential: k1",
+            "/keys",
+            "--++",
+            Reason::CredentialsRevoked,
+        ),
+        (
+            "credential: o1",
+            "/keys",
+            "--++",
+            Reason::CredentialsRevoked,
+        ),
+        (
+            "consumer: acme",
+            "/other",
+            "+--+",
+            Reason::CredentialsRevoked,
+        ),
+        ("credential: k1", "/other", "+--+", Reason::Allowed),
+        // Also where the alternative was left.
+        (
+            "credential: k1",
+            "/either",
+            "-++-",
+            Reason::CredentialsRevoked,
+        ),
+        (
+            "subject: 'login:alice'",
+            "/beside",
+            "+--+",
+            Reason::CredentialsRevoked,
+        ),
+        ("credential: o1", "/either", "-++-", Reason::Allowed),
+    ] {
+        let trees = trees(&format!("{routes}\nrevocations: [{{{revoked}}}]"));
+        let now = trees.judge(target, signs).reason();
+        assert_eq!(now, reason, "{revoked} {target} {signs}");
+        if reason == Reason::CredentialsRevoked {
+            assert!(!trees.challenges(target, signs).is_empty());
+        }
+    }
+}
+
+#[test]
 fn a_dependency_that_fails_is_never_passed_over() {
     let (login, partner) = (Signer::ed25519("k"), Signer::p256("k"));
     let routes = "

@@ -10,6 +10,7 @@ use crate::test_support::{
 use crate::verdict::Reason;
 
 use super::{Revocation, Revocations, Revoked};
+use crate::authn::Progress;
 use crate::authn::principal::Principal;
 use crate::test_support::{clock, get, runtime};
 
@@ -47,9 +48,10 @@ policies: {{p: {{hosts: [api.example.com], authenticate: [key, login], routes: [
         let route = table.routes.choose(&request).unwrap();
         let authn = route.authn.as_ref().unwrap();
         let clock = clock();
-        let mut owner = None;
-        let proven = authn.authenticate(&request, "live", clock.as_ref(), &mut owner);
-        runtime().block_on(proven).unwrap().0
+        let mut progress = Progress::default();
+        let proven = authn.authenticate(&request, "live", clock.as_ref(), &mut progress);
+        let (identity, _) = runtime().block_on(proven).unwrap();
+        identity.principal().unwrap().clone()
     })
 }
 
