@@ -116,7 +116,7 @@ impl Pipeline {
         caller.not_revoked(&self.revocations.load())?;
         let grant = caller.authorise()?;
         let admission = Admission::admit(grant);
-        Allow::new(admission, table, trail.id())
+        Allow::new(admission, table, trail.id(), self.clock.now())
     }
 
     fn require_tls(&self, raw: &RawCheck) -> Result<(), Refusal> {

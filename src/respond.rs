@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::audit::Trail;
 use crate::authn::credential::Stripped;
 use crate::authn::principal::Principal;
+use crate::clock::Timestamp;
 use crate::ids::DecisionId;
 use crate::limit::Admission;
 use crate::policy::authorise::Granted;
@@ -46,7 +47,12 @@ impl Allow {
     ///
     /// # Errors
     /// `inject_refused`.
-    pub fn new(admission: Admission, table: &PolicyTable, id: DecisionId) -> Result<Self, Refusal> {
+    pub fn new(
+        admission: Admission,
+        table: &PolicyTable,
+        id: DecisionId,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         let Granted {
             request,
             route,
@@ -56,6 +62,13 @@ impl Allow {
         let facts = Facts {
             request: &request,
             principal: principal.as_ref(),
+            auth: &[],
+            plan: None,
+            peer: None,
+            client_ip: std::str::from_utf8(&request.raw().source.address)
+                .ok()
+                .filter(|address| !address.is_empty()),
+            now,
             policy: &route.policy,
             path: &route.path,
             parameters: &route.parameters,

@@ -10,7 +10,7 @@ use crate::policy::compile::covers::covered;
 use crate::policy::compile::owners::check_owners;
 use crate::policy::compile::rules::{Known, address_rule, caller_rule, role_rule, scope_rule};
 use crate::policy::compile::{DEFAULT_ENVIRONMENT, is_said, push_once, relaxations, unknown_name};
-use crate::policy::field::Expression;
+use crate::policy::expression::Expression;
 use crate::policy::inject::{InjectHeader, InjectPlan};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::route::{Route, RouteIndex, RouteMethods, RouteTable};
@@ -414,7 +414,7 @@ impl<'a> Compiler<'a> {
             let source = &inject.value.expression;
             match Expression::parse(&source.value, &names) {
                 Ok(expression) => {
-                    shareable &= !matches!(expression, Expression::PathParameter(_));
+                    shareable &= !expression.reads_path_parameters();
                     key.push((name, source.value.as_str(), inject.value.required));
                     let required = inject.value.required;
                     headers.push(InjectHeader {
@@ -424,7 +424,11 @@ impl<'a> Compiler<'a> {
                     });
                 }
                 Err(why) => {
-                    let error = Diagnostic::error("bad-expression", &source.place, why.to_string());
+                    let mut error =
+                        Diagnostic::error("bad-expression", &source.place, why.to_string());
+                    if let Some(help) = why.help() {
+                        error = error.with_help(help);
+                    }
                     push_once(error, out);
                 }
             }
