@@ -1,5 +1,6 @@
 mod agreement;
 mod bounds;
+mod documentation;
 mod mistakes;
 mod semantics;
 
