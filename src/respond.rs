@@ -65,9 +65,6 @@ impl Allow {
             auth: &[],
             plan: None,
             peer: None,
-            client_ip: std::str::from_utf8(&request.raw().source.address)
-                .ok()
-                .filter(|address| !address.is_empty()),
             now,
             policy: &route.policy,
             path: &route.path,

@@ -35,8 +35,6 @@ pub struct Facts<'a> {
     pub plan: Option<&'a str>,
     /// The verified other end of the connection.
     pub peer: Option<Peer<'a>>,
-    /// The caller's address, as the policy finds it.
-    pub client_ip: Option<&'a str>,
     /// When the request is judged.
     pub now: Timestamp,
     /// The route's policy.
@@ -248,7 +246,9 @@ impl RequestField {
                 .target()
                 .query()
                 .map_or(text(""), |query| utf8(query)),
-            Self::ClientIp => optional(facts.client_ip),
+            Self::ClientIp => request.client_address().map_or(Field::Absent, |address| {
+                Field::Text(Cow::Owned(address.to_string()))
+            }),
             Self::Size => match request.headers().single("content-length") {
                 Single::Absent => Field::Absent,
                 Single::One(value) => std::str::from_utf8(value)

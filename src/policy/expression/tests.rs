@@ -13,8 +13,8 @@ use crate::authn::principal::Principal;
 use crate::clock::{Clock as _, Timestamp};
 use crate::policy::authorise::Routed;
 use crate::policy::field::{Facts, Peer, Text};
-use crate::request::Request;
 use crate::request::raw::RawCheck;
+use crate::request::{Reading, Request};
 use crate::test_support::{
     NOW, Signer, claims, clock, get, jwk_set, key_entry, raw, runtime, table, with,
 };
@@ -28,7 +28,6 @@ pub(crate) struct Scene {
     pub(crate) others: Vec<(Arc<str>, Principal)>,
     pub(crate) plan: Option<&'static str>,
     pub(crate) peer: Option<Peer<'static>>,
-    pub(crate) client_ip: Option<&'static str>,
     parameters: Vec<(usize, Box<str>)>,
     dns_names: Vec<Box<str>>,
 }
@@ -60,12 +59,13 @@ impl Scene {
                 ("user-agent", "probe/1.0"),
             ],
         );
+        check.source.address = "203.0.113.9".into();
         check.context_extensions = vec![
             ("stage".into(), "blue".into()),
             ("a b".into(), "spaced".into()),
         ];
         Self {
-            request: Request::read(check).unwrap(),
+            request: Request::read(check, &Reading::default()).unwrap(),
             caller: Some(token_caller(more)),
             others: vec![("key".into(), key_caller())],
             plan: Some("gold"),
@@ -75,7 +75,6 @@ impl Scene {
                 fingerprint: None,
                 dns_names: &[],
             }),
-            client_ip: Some("203.0.113.9"),
             parameters: vec![(1, "order_id".into())],
             dns_names: vec!["a.example.com".into()],
         }
@@ -96,14 +95,20 @@ impl Scene {
             others: Vec::new(),
             plan: None,
             peer: None,
-            client_ip: None,
             ..Self::claiming(&json!({}))
         }
     }
 
+    /// A request from this address.
+    pub(crate) fn at(address: &'static str) -> Self {
+        let mut check = raw("GET", "/", &[]);
+        check.source.address = address.into();
+        Self::of(check)
+    }
+
     pub(crate) fn of(request: RawCheck) -> Self {
         Self {
-            request: Request::read(request).unwrap(),
+            request: Request::read(request, &Reading::default()).unwrap(),
             ..Self::new()
         }
     }
@@ -118,7 +123,6 @@ impl Scene {
                 dns_names: &self.dns_names,
                 ..peer
             }),
-            client_ip: self.client_ip,
             now: Timestamp::from_seconds(NOW),
             policy: "orders",
             path: "/orders/{order_id}",
