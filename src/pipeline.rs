@@ -114,9 +114,10 @@ impl Pipeline {
             .await?;
         trail.proven = caller.identity().proven().cloned();
         caller.not_revoked(&self.revocations.load())?;
-        let grant = caller.authorise()?;
+        let now = self.clock.now();
+        let grant = caller.authorise(now)?;
         let admission = Admission::admit(grant);
-        Allow::new(admission, table, trail.id())
+        Allow::new(admission, table, trail.id(), now)
     }
 
     fn require_tls(&self, raw: &RawCheck) -> Result<(), Refusal> {

@@ -8,6 +8,7 @@ use crate::audit::Trail;
 use crate::authn::credential::Stripped;
 use crate::authn::identity::Identity;
 use crate::authn::principal::Principal;
+use crate::clock::Timestamp;
 use crate::ids::DecisionId;
 use crate::limit::Admission;
 use crate::policy::authorise::Granted;
@@ -47,20 +48,19 @@ impl Allow {
     ///
     /// # Errors
     /// `inject_refused`.
-    pub fn new(admission: Admission, table: &PolicyTable, id: DecisionId) -> Result<Self, Refusal> {
+    pub fn new(
+        admission: Admission,
+        table: &PolicyTable,
+        id: DecisionId,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         let Granted {
             request,
             route,
             identity,
             stripped,
         } = admission.into_parts();
-        let facts = Facts {
-            request: &request,
-            principal: identity.principal(),
-            policy: &route.policy,
-            path: &route.path,
-            parameters: &route.parameters,
-        };
+        let facts = Facts::of(&request, &route, &identity, now);
         let (set, absent) = route.inject.evaluate(&facts)?;
         let is_set = |name: &[u8]| set.iter().any(|(set, _)| set.as_bytes() == name);
         let carried: Vec<Bytes> = table

@@ -205,6 +205,12 @@ reasons! {
     /// A required role is not held.
     RoleMissing = "role_missing", Forbidden,
         "This request is not allowed.";
+    /// A condition of the route does not hold.
+    ConditionFalse = "condition_false", Forbidden,
+        "This request is not allowed.";
+    /// A condition of the route ended in an error: there is no telling whether it holds.
+    ConditionFailed = "condition_failed", Forbidden,
+        "This request is not allowed.";
     /// A header to inject is required and has no value, or its value must not be sent.
     InjectRefused = "inject_refused", Forbidden,
         "This request is not allowed.";

@@ -7,8 +7,10 @@ use crate::authn::Progress;
 use crate::authn::credential::Stripped;
 use crate::authn::identity::{Identity, Proven};
 use crate::authn::principal::Principal;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::policy::compile::PolicyTable;
+use crate::policy::expression::Outcome;
+use crate::policy::field::Facts;
 use crate::policy::revocation::Revocations;
 use crate::policy::route::Route;
 use crate::request::Request;
@@ -102,8 +104,9 @@ impl Caller {
     ///
     /// # Errors
     /// `address_refused`, `caller_refused`, `scope_insufficient`, `role_missing`; `credentials_missing`
-    /// where it is an anonymous caller who lacks one of the last three.
-    pub fn authorise(self) -> Result<Grant, Refusal> {
+    /// where it is an anonymous caller who lacks one of the last three; `condition_false`,
+    /// `condition_failed`.
+    pub fn authorise(self, now: Timestamp) -> Result<Grant, Refusal> {
         self.is_at_allowed_address()?;
         self.is_among_callers()?;
         for rule in &self.route.scopes {
@@ -118,6 +121,7 @@ impl Caller {
             }
         }
         self.has_roles()?;
+        self.meets_conditions(now)?;
         Ok(Grant { caller: self })
     }
 
@@ -160,6 +164,28 @@ impl Caller {
             if !satisfied {
                 let detail = format!("the route requires {rule}");
                 return Err(self.lacks(Reason::RoleMissing, detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn meets_conditions(&self, now: Timestamp) -> Result<(), Refusal> {
+        if self.route.conditions.is_empty() {
+            return Ok(());
+        }
+        let facts = Facts::of(&self.request, &self.route, &self.identity, now);
+        for condition in &self.route.conditions {
+            match condition.judge(&facts) {
+                Outcome::True => {}
+                Outcome::False => {
+                    let detail = "a condition of the route (`when`) does not hold";
+                    return Err(Refusal::new(Reason::ConditionFalse, detail));
+                }
+                Outcome::Undecided(why) => {
+                    let detail =
+                        format!("a condition of the route (`when`) ended in an error: {why}");
+                    return Err(Refusal::new(Reason::ConditionFailed, detail));
+                }
             }
         }
         Ok(())

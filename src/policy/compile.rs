@@ -5,6 +5,7 @@ mod authenticators;
 mod consumers;
 mod covers;
 mod demand;
+mod expressions;
 mod managed;
 mod owners;
 mod routes;

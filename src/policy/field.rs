@@ -1,260 +1,43 @@
-//! Field paths: the expressions that need no interpreter.
+//! Field paths: what an expression can name, and where its value comes from.
 //!
-//! `principal.id`, `consumer.metadata.tenant`, `principal.claims["https://example.com/org"]`: a root, a
-//! fixed field, and below free-form objects any number of names.
+//! `principal.id`, `consumer.metadata.tenant`, `auth["mesh"].subject`: a root, a fixed field, and below
+//! free-form objects any number of names. Reading one needs no interpreter.
+
+mod path;
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::authn::identity::{Identity, Proven};
 use crate::authn::principal::Principal;
+use crate::clock::Timestamp;
+use crate::consumer::Consumer;
+use crate::headers::{Headers, Single};
+use crate::policy::route::Route;
+use crate::policy::scope::ScopeSet;
 use crate::request::Request;
 
-/// The longest expression, in bytes.
-pub const MAX_EXPRESSION_BYTES: usize = 4096;
-
-/// A checked expression: a field of what is known about a request, or a literal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expression {
-    /// A string literal.
-    Literal(Box<str>),
-    /// A field of `principal`.
-    Principal(PrincipalField),
-    /// `principal.claims` and what is below.
-    Claim(Vec<String>),
-    /// `consumer.name`.
-    ConsumerName,
-    /// `consumer.metadata` and what is below.
-    ConsumerMetadata(Vec<String>),
-    /// A field of `request`.
-    Request(RequestField),
-    /// A parameter of the route's path.
-    PathParameter(String),
-    /// One of Envoy's context extensions.
-    Context(String),
-    /// `route.policy`.
-    RoutePolicy,
-    /// `route.path`.
-    RoutePath,
-}
-
-/// The fixed fields of `principal`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each variant is the field of its name")]
-pub enum PrincipalField {
-    Id,
-    Subject,
-    Kind,
-    Authenticator,
-    Scopes,
-    CredentialId,
-    Environment,
-    ExpiresAt,
-}
-
-/// The fixed fields of `request`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each variant is the field of its name")]
-pub enum RequestField {
-    Method,
-    Scheme,
-    Host,
-    Path,
-}
-
-/// Why an expression was refused at load.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadExpression {
-    /// Not a field path.
-    #[error(
-        "`{0}` is no field path; this version evaluates field paths such as principal.id and \"literals\" only"
-    )]
-    Syntax(String),
-    /// The first name means nothing.
-    #[error("there is no `{name}`; expressions start with {known}")]
-    Root {
-        /// The name.
-        name: String,
-        /// What it could be.
-        known: &'static str,
-    },
-    /// The second name means nothing.
-    #[error("`{root}` has no field `{name}`; it has {known}")]
-    Field {
-        /// The root.
-        root: &'static str,
-        /// The name.
-        name: String,
-        /// What it could be.
-        known: &'static str,
-    },
-    /// A root or object where a value is needed.
-    #[error("`{0}` is not a single value; name one of its fields")]
-    Whole(String),
-}
-
-impl Expression {
-    /// Reads and checks an expression. `parameters` are the names in the route's path.
-    ///
-    /// # Errors
-    /// [`BadExpression`].
-    pub fn parse(text: &str, parameters: &[&str]) -> Result<Self, BadExpression> {
-        let text = text.trim();
-        let syntax = || BadExpression::Syntax(text.chars().take(80).collect());
-        if text.len() > MAX_EXPRESSION_BYTES {
-            return Err(syntax());
-        }
-        if let Some(literal) = quoted(text) {
-            return Ok(Self::Literal(literal.into()));
-        }
-        let parts = split(text).ok_or_else(syntax)?;
-        let mut names = parts.iter().map(String::as_str);
-        let root = names.next().ok_or_else(syntax)?;
-        let field = names.next();
-        let below: Vec<String> = names.map(str::to_owned).collect();
-        let whole = || BadExpression::Whole(text.to_owned());
-        let expression = match (root, field) {
-            ("principal" | "consumer" | "request" | "route" | "path" | "context", None) => {
-                return Err(whole());
-            }
-            ("principal", Some("claims")) => return below_object(below, Self::Claim, whole),
-            ("principal", Some(field)) => Self::Principal(principal_field(field)?),
-            ("consumer", Some("name")) => Self::ConsumerName,
-            ("consumer", Some("metadata")) => {
-                return below_object(below, Self::ConsumerMetadata, whole);
-            }
-            ("consumer", Some(field)) => {
-                return Err(unknown("consumer", field, "name and metadata"));
-            }
-            ("request", Some(field)) => Self::Request(request_field(field)?),
-            ("route", Some("policy")) => Self::RoutePolicy,
-            ("route", Some("path")) => Self::RoutePath,
-            ("route", Some(field)) => return Err(unknown("route", field, "policy and path")),
-            ("path", Some(name)) if parameters.contains(&name) => {
-                Self::PathParameter(name.to_owned())
-            }
-            ("path", Some(name)) => {
-                return Err(unknown(
-                    "path",
-                    name,
-                    "the parameters that the route's path names in braces",
-                ));
-            }
-            ("context", Some(name)) => Self::Context(name.to_owned()),
-            (name, _) => {
-                return Err(BadExpression::Root {
-                    name: name.to_owned(),
-                    known: "principal, consumer, request, route, path or context",
-                });
-            }
-        };
-        if below.is_empty() {
-            Ok(expression)
-        } else {
-            Err(syntax())
-        }
-    }
-
-    /// Whether the expression reads something that only a proven caller has.
-    pub const fn needs_principal(&self) -> bool {
-        matches!(
-            self,
-            Self::Principal(_) | Self::Claim(_) | Self::ConsumerName | Self::ConsumerMetadata(_)
-        )
-    }
-}
-
-fn below_object(
-    below: Vec<String>,
-    make: impl Fn(Vec<String>) -> Expression,
-    whole: impl Fn() -> BadExpression,
-) -> Result<Expression, BadExpression> {
-    if below.is_empty() {
-        Err(whole())
-    } else {
-        Ok(make(below))
-    }
-}
-
-fn unknown(root: &'static str, name: &str, known: &'static str) -> BadExpression {
-    BadExpression::Field {
-        root,
-        name: name.to_owned(),
-        known,
-    }
-}
-
-fn principal_field(name: &str) -> Result<PrincipalField, BadExpression> {
-    Ok(match name {
-        "id" => PrincipalField::Id,
-        "subject" => PrincipalField::Subject,
-        "kind" => PrincipalField::Kind,
-        "authenticator" => PrincipalField::Authenticator,
-        "scopes" => PrincipalField::Scopes,
-        "credential_id" => PrincipalField::CredentialId,
-        "environment" => PrincipalField::Environment,
-        "expires_at" => PrincipalField::ExpiresAt,
-        _ => {
-            return Err(unknown(
-                "principal",
-                name,
-                "id, subject, kind, authenticator, scopes, claims, credential_id, environment and expires_at",
-            ));
-        }
-    })
-}
-
-fn request_field(name: &str) -> Result<RequestField, BadExpression> {
-    Ok(match name {
-        "method" => RequestField::Method,
-        "scheme" => RequestField::Scheme,
-        "host" => RequestField::Host,
-        "path" => RequestField::Path,
-        _ => return Err(unknown("request", name, "method, scheme, host and path")),
-    })
-}
-
-/// The content of a string literal without escapes.
-fn quoted(text: &str) -> Option<&str> {
-    ['"', '\''].into_iter().find_map(|quote| {
-        let inside = text.strip_prefix(quote)?.strip_suffix(quote)?;
-        (!inside.contains([quote, '\\'])).then_some(inside)
-    })
-}
-
-/// Splits `a.b["c"]` into its names.
-fn split(text: &str) -> Option<Vec<String>> {
-    let mut names = Vec::new();
-    let mut rest = text;
-    loop {
-        let end = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .unwrap_or(rest.len());
-        let (name, after) = rest.split_at_checked(end)?;
-        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return None;
-        }
-        names.push(name.to_owned());
-        rest = after;
-        while let Some(after) = rest.strip_prefix('[') {
-            let (index, after) = after.split_once(']')?;
-            names.push(quoted(index.trim())?.to_owned());
-            rest = after;
-        }
-        match rest.strip_prefix('.') {
-            Some(after) => rest = after,
-            None if rest.is_empty() => return Some(names),
-            None => return None,
-        }
-    }
-}
+pub(in crate::policy) use self::path::ROOTS;
+pub use self::path::{
+    ConsumerField, FieldPath, NoField, PeerField, PrincipalField, RequestField, RouteField, Who,
+};
 
 /// What an expression can read.
+#[derive(Clone, Copy)]
 pub struct Facts<'a> {
     /// The request.
     pub request: &'a Request,
     /// The proven caller; none on a public route, and none who is anonymous.
     pub principal: Option<&'a Principal>,
+    /// The other members of an all-of, by the names of their authenticators.
+    pub auth: &'a [Principal],
+    /// The name of the consumer's plan.
+    pub plan: Option<&'a str>,
+    /// The verified other end of the connection.
+    pub peer: Option<Peer<'a>>,
+    /// When the request is judged.
+    pub now: Timestamp,
     /// The route's policy.
     pub policy: &'a str,
     /// The route's path as written.
@@ -263,8 +46,70 @@ pub struct Facts<'a> {
     pub parameters: &'a [(usize, Box<str>)],
 }
 
+impl<'a> Facts<'a> {
+    /// The facts of a request on its route.
+    pub fn of(
+        request: &'a Request,
+        route: &'a Route,
+        identity: &'a Identity,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            request,
+            principal: identity.principal(),
+            auth: identity.proven().map_or(&[], Proven::others),
+            plan: None,
+            peer: None,
+            now,
+            policy: &route.policy,
+            path: &route.path,
+            parameters: &route.parameters,
+        }
+    }
+}
+
+/// What a verified client certificate says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Peer<'a> {
+    /// Its SPIFFE ID.
+    pub spiffe_id: Option<&'a str>,
+    /// Its DNS names.
+    pub dns_names: &'a [Box<str>],
+    /// Its subject (RFC 4514).
+    pub subject: Option<&'a str>,
+    /// The SHA-256 of the certificate, in hexadecimal digits.
+    pub fingerprint: Option<&'a str>,
+}
+
+/// The value of a field path.
+#[derive(Clone, Debug)]
+pub enum Field<'a> {
+    /// No such value.
+    Absent,
+    /// There is one, and it can't be read: why.
+    Refused(&'static str),
+    /// One text.
+    Text(Cow<'a, str>),
+    /// A list of texts.
+    Texts(Vec<Cow<'a, str>>),
+    /// Scopes, wildcards among them.
+    Scopes(&'a ScopeSet),
+    /// A whole number.
+    Integer(i64),
+    /// A moment.
+    Moment(Timestamp),
+    /// A value in an object of no fixed shape.
+    Json(&'a Value),
+    /// Texts by name.
+    Entries(Vec<(Cow<'a, str>, Cow<'a, str>)>),
+    /// All headers.
+    Headers(&'a Headers),
+    /// All headers, each as the list of its values.
+    HeaderValues(&'a Headers),
+}
+
 /// An expression's value as text, for a header.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text<'a> {
     /// No such value: the header is removed.
     Absent,
@@ -274,95 +119,286 @@ pub enum Text<'a> {
     Many(Vec<Cow<'a, str>>),
     /// An object or a list of other things than texts, numbers and booleans.
     Structured,
+    /// The expression ended in an error: why, without the values that caused it.
+    Failed(String),
 }
 
-impl Expression {
+impl FieldPath {
     /// The value under these facts.
-    pub fn text<'a>(&'a self, facts: &Facts<'a>) -> Text<'a> {
-        let one = |text: &'a str| Text::One(Cow::Borrowed(text));
+    pub fn read<'a>(&self, facts: &Facts<'a>) -> Field<'a> {
         match self {
-            Self::Literal(text) => one(text),
-            Self::Principal(field) => facts.principal.map_or(Text::Absent, |p| field.text(p)),
-            Self::Claim(path) => match facts.principal.map(Principal::claims) {
-                Some(Cow::Borrowed(claims)) => json_text(below(claims, path)),
-                _ => Text::Absent,
-            },
-            Self::ConsumerName => {
-                consumer(facts).map_or(Text::Absent, |consumer| one(&consumer.name))
-            }
-            Self::ConsumerMetadata(path) => consumer(facts).map_or(Text::Absent, |consumer| {
-                json_text(below(&consumer.metadata, path))
+            Self::Principal(who, field) => who
+                .find(facts)
+                .map_or(Field::Absent, |principal| field.read(principal)),
+            Self::Claim(who, names) => who
+                .find(facts)
+                .map_or(Field::Absent, |principal| claim(principal, names)),
+            Self::Authenticators => authenticators(facts),
+            Self::Consumer(field) => field.read(facts),
+            Self::Metadata(names) => consumer(facts).map_or(Field::Absent, |consumer| {
+                json(below(&consumer.metadata, names))
             }),
-            Self::Request(field) => field.text(facts.request),
-            Self::PathParameter(name) => facts
-                .parameters
-                .iter()
-                .find(|(_, parameter)| **parameter == **name)
-                .and_then(|(position, _)| facts.request.path().segments().nth(*position))
-                .map_or(Text::Absent, one),
-            Self::Context(name) => facts
-                .request
-                .raw()
-                .context_extensions
-                .iter()
-                .rfind(|(key, _)| key.as_ref() == name.as_bytes())
-                .and_then(|(_, value)| std::str::from_utf8(value).ok())
-                .map_or(Text::Absent, one),
-            Self::RoutePolicy => one(facts.policy),
-            Self::RoutePath => one(facts.path),
+            Self::Request(field) => field.read(facts),
+            Self::Header(name) => match facts.request.headers().single(name) {
+                Single::Absent => Field::Absent,
+                Single::One(value) => utf8(value),
+                Single::Several => Field::Refused("stands more than once in the request"),
+            },
+            Self::HeaderValues(name) => header_values(facts.request.headers(), name),
+            Self::AllHeaders => Field::Headers(facts.request.headers()),
+            Self::AllHeaderValues => Field::HeaderValues(facts.request.headers()),
+            Self::PathParameter(name) => path_parameter(facts, name),
+            Self::Extension(name) => extension(facts.request, name),
+            Self::AllExtensions => extensions(facts.request),
+            Self::Peer(field) => facts
+                .peer
+                .as_ref()
+                .map_or(Field::Absent, |peer| field.read(peer)),
+            Self::Route(field) => text(match field {
+                RouteField::Policy => facts.policy,
+                RouteField::Path => facts.path,
+            }),
+        }
+    }
+
+    /// Whether there is such a value, whatever it is.
+    ///
+    /// # Errors
+    /// What should hold it is itself missing or holds nothing by name. Where nobody was proven to call,
+    /// there is nothing, and that is no error.
+    pub fn present(&self, facts: &Facts<'_>) -> Result<bool, &'static str> {
+        let holder = match self {
+            Self::Claim(who, names) => who
+                .find(facts)
+                .and_then(|principal| Some((claim(principal, &[]), names.split_last()?))),
+            Self::Metadata(names) => consumer(facts)
+                .and_then(|consumer| Some((Field::Json(&consumer.metadata), names.split_last()?))),
+            _ => return Ok(!matches!(self.read(facts), Field::Absent)),
+        };
+        match holder {
+            None => Ok(false),
+            Some((Field::Json(object), (last, before))) => match below(object, before) {
+                Some(Value::Object(object)) => Ok(object.contains_key(last)),
+                Some(_) => Err("is asked of something that has no fields"),
+                None => Err("is asked of something that is absent"),
+            },
+            Some((_, (_, []))) => Ok(false),
+            Some(_) => Err("is asked of something that is absent"),
+        }
+    }
+
+    /// The value under these facts, as text.
+    pub fn text<'a>(&self, facts: &Facts<'a>) -> Text<'a> {
+        match self.read(facts) {
+            Field::Absent => Text::Absent,
+            Field::Refused(why) => Text::Failed(format!("`{self}` {why}")),
+            Field::Text(text) => Text::One(text),
+            Field::Texts(texts) => Text::Many(texts),
+            Field::Scopes(scopes) => Text::One(Cow::Owned(scopes.joined())),
+            Field::Integer(number) => Text::One(Cow::Owned(number.to_string())),
+            Field::Moment(at) => Text::One(Cow::Owned(at.seconds().to_string())),
+            Field::Json(value) => json_text(value),
+            Field::Entries(_) | Field::Headers(_) | Field::HeaderValues(_) => Text::Structured,
         }
     }
 }
 
-fn consumer<'a>(facts: &Facts<'a>) -> Option<&'a crate::consumer::Consumer> {
+impl Who {
+    fn find<'a>(&self, facts: &Facts<'a>) -> Option<&'a Principal> {
+        match self {
+            Self::Caller => facts.principal,
+            Self::Authenticator(name) => {
+                let caller = facts.principal.into_iter();
+                let others = facts.auth.iter();
+                caller
+                    .filter(|principal| principal.authenticator() == name)
+                    .chain(others.filter(|principal| principal.authenticator() == name))
+                    .next()
+            }
+        }
+    }
+}
+
+impl PrincipalField {
+    fn read(self, principal: &Principal) -> Field<'_> {
+        match self {
+            Self::Id => text(principal.id()),
+            Self::Subject => text(principal.subject()),
+            Self::Kind => text(principal.kind()),
+            Self::Authenticator => text(principal.authenticator()),
+            Self::Scopes => Field::Scopes(principal.scopes()),
+            Self::Roles => {
+                let mut roles: Vec<&str> = principal.roles().map(AsRef::as_ref).collect();
+                roles.sort_unstable();
+                roles.dedup();
+                texts(roles.into_iter())
+            }
+            Self::CredentialId => optional(principal.credential_id()),
+            Self::Environment => optional(principal.environment()),
+            Self::ExpiresAt => principal.expires_at().map_or(Field::Absent, Field::Moment),
+        }
+    }
+}
+
+impl ConsumerField {
+    fn read<'a>(self, facts: &Facts<'a>) -> Field<'a> {
+        let Some(consumer) = consumer(facts) else {
+            return Field::Absent;
+        };
+        match self {
+            Self::Name => text(&consumer.name),
+            Self::Plan => optional(facts.plan),
+            Self::Environment => text(&consumer.environment),
+        }
+    }
+}
+
+impl RequestField {
+    fn read<'a>(self, facts: &Facts<'a>) -> Field<'a> {
+        let request = facts.request;
+        match self {
+            Self::Method => text(request.method().as_str()),
+            Self::Scheme => match request.raw().scheme.as_ref() {
+                b"https" => text("https"),
+                b"http" => text("http"),
+                _ => Field::Absent,
+            },
+            Self::Host => text(request.host().as_str()),
+            Self::Path => text(request.path().as_str()),
+            Self::Query => request
+                .target()
+                .query()
+                .map_or(text(""), |query| utf8(query)),
+            Self::ClientIp => request.client_address().map_or(Field::Absent, |address| {
+                Field::Text(Cow::Owned(address.to_string()))
+            }),
+            Self::Size => match request.headers().single("content-length") {
+                Single::Absent => Field::Absent,
+                Single::One(value) => std::str::from_utf8(value)
+                    .ok()
+                    .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+                    .and_then(|digits| digits.parse().ok())
+                    .map_or(
+                        Field::Refused("is no number: `content-length` can't be read"),
+                        Field::Integer,
+                    ),
+                Single::Several => Field::Refused("is unclear: `content-length` is repeated"),
+            },
+            Self::Time => Field::Moment(facts.now),
+        }
+    }
+}
+
+impl PeerField {
+    fn read<'a>(self, peer: &Peer<'a>) -> Field<'a> {
+        match self {
+            Self::SpiffeId => optional(peer.spiffe_id),
+            Self::DnsNames => texts(peer.dns_names.iter().map(AsRef::as_ref)),
+            Self::Subject => optional(peer.subject),
+            Self::Fingerprint => optional(peer.fingerprint),
+        }
+    }
+}
+
+/// Wraps a text that is certainly there.
+const fn text(text: &str) -> Field<'_> {
+    Field::Text(Cow::Borrowed(text))
+}
+
+fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Field<'a> {
+    Field::Texts(texts.map(Cow::Borrowed).collect())
+}
+
+fn optional(value: Option<&str>) -> Field<'_> {
+    value.map_or(Field::Absent, text)
+}
+
+fn utf8(bytes: &[u8]) -> Field<'_> {
+    std::str::from_utf8(bytes).map_or(Field::Refused("holds bytes that are no UTF-8"), text)
+}
+
+fn json(value: Option<&Value>) -> Field<'_> {
+    value.map_or(Field::Absent, Field::Json)
+}
+
+fn consumer<'a>(facts: &Facts<'a>) -> Option<&'a Consumer> {
     facts.principal?.consumer().map(AsRef::as_ref)
+}
+
+fn claim<'a>(principal: &'a Principal, names: &[String]) -> Field<'a> {
+    match principal.claims() {
+        Cow::Borrowed(claims) => json(below(claims, names)),
+        // Nobody claims anything: an empty object.
+        Cow::Owned(_) if names.is_empty() => Field::Entries(Vec::new()),
+        Cow::Owned(_) => Field::Absent,
+    }
 }
 
 fn below<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(object, |at, name| at.get(name))
 }
 
-impl PrincipalField {
-    fn text(self, principal: &Principal) -> Text<'_> {
-        let one = |text| Text::One(Cow::Borrowed(text));
-        match self {
-            Self::Id => one(principal.id()),
-            Self::Subject => one(principal.subject()),
-            Self::Kind => one(principal.kind()),
-            Self::Authenticator => one(principal.authenticator()),
-            Self::Scopes => Text::One(Cow::Owned(principal.scopes().joined())),
-            Self::CredentialId => principal.credential_id().map_or(Text::Absent, one),
-            Self::Environment => principal.environment().map_or(Text::Absent, one),
-            Self::ExpiresAt => principal.expires_at().map_or(Text::Absent, |at| {
-                Text::One(Cow::Owned(at.seconds().to_string()))
-            }),
+fn authenticators<'a>(facts: &Facts<'a>) -> Field<'a> {
+    let caller = facts.principal.into_iter();
+    let others = facts.auth.iter();
+    texts(caller.chain(others).map(Principal::authenticator))
+}
+
+fn header_values<'a>(headers: &'a Headers, name: &str) -> Field<'a> {
+    let mut values = Vec::new();
+    for value in headers.all(name) {
+        match std::str::from_utf8(value) {
+            Ok(value) => values.push(Cow::Borrowed(value)),
+            Err(_) => return Field::Refused("holds bytes that are no UTF-8"),
         }
     }
-}
-
-impl RequestField {
-    fn text(self, request: &Request) -> Text<'_> {
-        Text::One(Cow::Borrowed(match self {
-            Self::Method => request.method().as_str(),
-            Self::Scheme => match request.raw().scheme.as_ref() {
-                b"https" => "https",
-                b"http" => "http",
-                _ => return Text::Absent,
-            },
-            Self::Host => request.host().as_str(),
-            Self::Path => request.path().as_str(),
-        }))
+    if values.is_empty() {
+        Field::Absent
+    } else {
+        Field::Texts(values)
     }
 }
 
-fn json_text(value: Option<&Value>) -> Text<'_> {
+fn path_parameter<'a>(facts: &Facts<'a>, name: &str) -> Field<'a> {
+    facts
+        .parameters
+        .iter()
+        .find(|(_, parameter)| **parameter == *name)
+        .and_then(|(position, _)| facts.request.path().segments().nth(*position))
+        .map_or(Field::Absent, text)
+}
+
+fn extension<'a>(request: &'a Request, name: &str) -> Field<'a> {
+    request
+        .raw()
+        .context_extensions
+        .iter()
+        .rfind(|(key, _)| key.as_ref() == name.as_bytes())
+        .map_or(Field::Absent, |(_, value)| utf8(value))
+}
+
+fn extensions(request: &Request) -> Field<'_> {
+    let mut entries: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+    for (name, value) in request.raw().context_extensions.iter().rev() {
+        let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
+            return Field::Refused("holds bytes that are no UTF-8");
+        };
+        // Of a key that stands twice on the wire the last one counts.
+        if !entries.iter().any(|(known, _)| known == name) {
+            entries.push((name.into(), value.into()));
+        }
+    }
+    Field::Entries(entries)
+}
+
+fn json_text(value: &Value) -> Text<'_> {
     match value {
-        None | Some(Value::Null) => Text::Absent,
-        Some(Value::Array(items)) => {
+        Value::Null => Text::Absent,
+        Value::Array(items) => {
             let texts: Option<Vec<Cow<'_, str>>> = items.iter().map(scalar_text).collect();
             texts.map_or(Text::Structured, Text::Many)
         }
-        Some(value) => scalar_text(value).map_or(Text::Structured, Text::One),
+        value => scalar_text(value).map_or(Text::Structured, Text::One),
     }
 }
 
@@ -376,87 +412,4 @@ fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{BadExpression, Expression, PrincipalField, split};
-
-    #[test]
-    fn splits_names_and_indexes() {
-        for (text, names) in [
-            ("a.b.c", Some(vec!["a", "b", "c"])),
-            ("a[\"b.c d\"].e", Some(vec!["a", "b.c d", "e"])),
-            ("a['b']", Some(vec!["a", "b"])),
-            ("a.", None),
-            (".a", None),
-            ("a..b", None),
-            ("a[b]", None),
-            ("a[\"b\"", None),
-            ("a b", None),
-            ("a + b", None),
-            ("1a", None),
-            ("", None),
-        ] {
-            let split = split(text);
-            let split: Option<Vec<&str>> = split
-                .as_ref()
-                .map(|names| names.iter().map(String::as_str).collect());
-            assert_eq!(split, names, "{text}");
-        }
-    }
-
-    #[test]
-    fn j10_reads_claims_whose_names_hold_dots_and_spaces() {
-        let parsed =
-            Expression::parse("principal.claims[\"https://example.com/org id\"].name", &[]);
-        let path = vec!["https://example.com/org id".to_owned(), "name".to_owned()];
-        assert_eq!(parsed, Ok(Expression::Claim(path)));
-    }
-
-    #[test]
-    fn knows_its_fields() {
-        assert_eq!(
-            Expression::parse("principal.id", &[]),
-            Ok(Expression::Principal(PrincipalField::Id))
-        );
-        assert_eq!(
-            Expression::parse("\"fixed\"", &[]),
-            Ok(Expression::Literal("fixed".into()))
-        );
-        assert!(Expression::parse("path.order_id", &["order_id"]).is_ok());
-        for bad in [
-            "principal",
-            "principal.claims",
-            "consumer.metadata",
-            "context",
-        ] {
-            assert!(
-                matches!(Expression::parse(bad, &[]), Err(BadExpression::Whole(_))),
-                "{bad}"
-            );
-        }
-        for bad in [
-            "principal.nmae",
-            "consumer.id",
-            "request.body",
-            "route.x",
-            "path.order_id",
-        ] {
-            assert!(
-                matches!(
-                    Expression::parse(bad, &[]),
-                    Err(BadExpression::Field { .. })
-                ),
-                "{bad}"
-            );
-        }
-        assert!(matches!(
-            Expression::parse("user.id", &[]),
-            Err(BadExpression::Root { .. })
-        ));
-        for bad in ["principal.id + 1", "principal.id.x", "f(x)", ""] {
-            assert!(
-                matches!(Expression::parse(bad, &[]), Err(BadExpression::Syntax(_))),
-                "{bad}"
-            );
-        }
-    }
-}
+mod tests;

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::headers::plan::Managed;
-use crate::policy::field::{Expression, Facts, Text};
+use crate::policy::expression::Expression;
+use crate::policy::field::{Facts, Text};
 use crate::verdict::{Reason, Refusal};
 
 /// The longest value that is injected, in bytes: Envoy's `HeaderValue` holds 16,384.
@@ -59,8 +60,8 @@ impl InjectPlan {
     /// The headers to set, and the names of those that have no value and are to be removed.
     ///
     /// # Errors
-    /// `inject_refused`: a required value is absent, a value is an object, holds a control character
-    /// or is too long.
+    /// `inject_refused`: a required value is absent, an expression ends in an error, a value is an
+    /// object, holds a control character or is too long.
     pub fn evaluate(&self, facts: &Facts<'_>) -> Result<(Vec<HeaderLine>, Vec<Arc<str>>), Refusal> {
         let mut set = Vec::with_capacity(self.headers.len());
         let mut absent = Vec::new();
@@ -77,6 +78,7 @@ impl InjectPlan {
                 Text::One(text) => encoded(&text, false),
                 Text::Many(texts) => joined(&texts),
                 Text::Structured => return Err(refused("is an object or a nested list")),
+                Text::Failed(why) => return Err(refused(&format!("can't be told: {why}"))),
             };
             if value.bytes().any(|byte| byte.is_ascii_control()) {
                 return Err(refused("holds a control character"));

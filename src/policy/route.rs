@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::authn::RouteAuthn;
 use crate::policy::caller::{AddressRule, CallerRule};
+use crate::policy::expression::Condition;
 use crate::policy::inject::InjectPlan;
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::role::RoleRule;
@@ -38,6 +39,8 @@ pub struct Route {
     pub scopes: Vec<ScopeRule>,
     /// All of these must hold.
     pub roles: Vec<RoleRule>,
+    /// All of these must hold.
+    pub conditions: Vec<Arc<Condition>>,
     /// The headers it sets.
     pub inject: Arc<InjectPlan>,
 }

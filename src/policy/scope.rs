@@ -106,7 +106,8 @@ impl ScopeSet {
         self.covers(scope.as_str())
     }
 
-    fn covers(&self, scope: &str) -> bool {
+    /// Whether this set permits the scope of this name.
+    pub fn covers(&self, scope: &str) -> bool {
         self.exact
             .binary_search_by(|held| held.as_ref().cmp(scope))
             .is_ok()

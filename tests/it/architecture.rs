@@ -35,6 +35,9 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("opentelemetry", &["telemetry", "app"]),
     ("opentelemetry_sdk", &["telemetry", "app"]),
     ("jsonwebtoken", &["authn", "policy::compile"]),
+    ("cel", &["policy::expression"]),
+    ("chrono", &["policy::expression"]),
+    ("regex", &["policy::expression"]),
 ];
 
 fn layer_of(module: &str) -> Option<(usize, &'static str)> {

@@ -11,7 +11,7 @@ use crate::policy::source::{
 };
 
 /// The keys of every level that this version honours.
-const LEVEL: [&str; 9] = [
+const LEVEL: [&str; 10] = [
     "authenticate",
     "optional",
     "public",
@@ -19,12 +19,13 @@ const LEVEL: [&str; 9] = [
     "roles",
     "callers",
     "allow_ips",
+    "when",
     "environment",
     "inject",
 ];
 
 /// The keys of every level that the language has and this version has not.
-const LATER: [&str; 4] = ["limit", "cors", "mode", "when"];
+const LATER: [&str; 3] = ["limit", "cors", "mode"];
 
 pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Diagnostics) {
     let own = [

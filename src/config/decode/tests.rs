@@ -250,7 +250,6 @@ fn what_the_language_has_and_this_version_has_not_is_a_mistake() {
     let level = [
         "cors: {origins: [a]}",
         "mode: shadow",
-        "when: 'true'",
         "limit: {rate: 1/second}",
     ];
     let mut texts: Vec<String> = Vec::new();

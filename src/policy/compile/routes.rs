@@ -8,16 +8,14 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::headers::plan::Managed;
 use crate::policy::compile::covers::covered;
 use crate::policy::compile::demand;
+use crate::policy::compile::expressions::Expressions;
 use crate::policy::compile::owners::check_owners;
 use crate::policy::compile::rules::{Known, address_rule, caller_rule, role_rule, scope_rule};
 use crate::policy::compile::{DEFAULT_ENVIRONMENT, is_said, push_once, relaxations};
-use crate::policy::field::Expression;
-use crate::policy::inject::{InjectHeader, InjectPlan};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::route::{Route, RouteIndex, RouteMethods, RouteTable};
 use crate::policy::source::{
-    AuthenticateSource, InjectSource, LevelSource, Located, Named, PolicySet, PolicySource,
-    RouteSource,
+    AuthenticateSource, LevelSource, Located, Named, PolicySet, PolicySource, RouteSource,
 };
 
 /// All routes, compiled.
@@ -37,19 +35,14 @@ struct Ready<'a> {
     place: &'a Place,
 }
 
-/// Name, expression and `required` of each header: what is equal here makes equal plans.
-type PlanKey<'a> = Vec<(&'a str, &'a str, bool)>;
-
 struct Compiler<'a> {
     set: &'a PolicySet,
     by_name: HashMap<&'a str, &'a Arc<Authenticator>>,
     known: HashSet<&'a str>,
-    managed: &'a Managed,
     names: Known<'a>,
     /// What each demand asks, by whether it is optional: shared, as most routes ask the same.
     authn: HashMap<(demand::Named<'a>, bool), Arc<RouteAuthn>>,
-    /// Plans that do not depend on the route, by all that they are made of.
-    plans: HashMap<PlanKey<'a>, Arc<InjectPlan>>,
+    expressions: Expressions<'a>,
 }
 
 /// Compiles all policies into one index.
@@ -71,10 +64,9 @@ pub(super) fn compile(
             .iter()
             .map(|a| a.name.value.as_str())
             .collect(),
-        managed,
         names,
         authn: HashMap::new(),
-        plans: HashMap::new(),
+        expressions: Expressions::new(managed),
     };
     compiler.check_level(&set.defaults.level, out);
     let mut policies = Vec::new();
@@ -303,11 +295,13 @@ impl<'a> Compiler<'a> {
             callers.extend(caller.map(|source| caller_rule(source, &self.names, out)));
         }
         let allow_ips = levels.iter().rev().filter_map(|level| address_rule(level));
+        let names: Vec<&str> = pattern.parameter_names().collect();
         let inject = if public {
-            self.shared_plan(Vec::new(), Vec::new())
+            self.expressions.nothing()
         } else {
-            self.inject(levels, &parameters, out)
+            self.expressions.inject(&levels, &names, out)
         };
+        let conditions = self.expressions.conditions(&levels, &names, public, out);
         Some(Route {
             policy: Arc::clone(policy),
             policy_index,
@@ -320,6 +314,7 @@ impl<'a> Compiler<'a> {
             callers,
             scopes,
             roles,
+            conditions,
             inject,
         })
     }
@@ -375,57 +370,6 @@ impl<'a> Compiler<'a> {
         let authn = Arc::new(RouteAuthn::new(found, demand, optional));
         self.authn.insert(key, Arc::clone(&authn));
         Some(authn)
-    }
-
-    fn inject(
-        &mut self,
-        levels: [&'a LevelSource; 3],
-        parameters: &[(usize, Box<str>)],
-        out: &mut Diagnostics,
-    ) -> Arc<InjectPlan> {
-        // Merged by name, the nearest level wins.
-        let mut merged: BTreeMap<&str, &'a Named<InjectSource>> = BTreeMap::new();
-        for level in levels.iter().rev() {
-            merged.extend(
-                level
-                    .inject
-                    .iter()
-                    .map(|inject| (inject.name.value.as_str(), inject)),
-            );
-        }
-        let names: Vec<&str> = parameters.iter().map(|(_, name)| name.as_ref()).collect();
-        let mut headers = Vec::new();
-        let mut key = Vec::new();
-        let mut shareable = true;
-        for (name, inject) in merged {
-            let source = &inject.value.expression;
-            match Expression::parse(&source.value, &names) {
-                Ok(expression) => {
-                    shareable &= !matches!(expression, Expression::PathParameter(_));
-                    key.push((name, source.value.as_str(), inject.value.required));
-                    let required = inject.value.required;
-                    headers.push(InjectHeader {
-                        name: name.into(),
-                        expression,
-                        required,
-                    });
-                }
-                Err(why) => {
-                    let error = Diagnostic::error("bad-expression", &source.place, why.to_string());
-                    push_once(error, out);
-                }
-            }
-        }
-        if shareable {
-            self.shared_plan(key, headers)
-        } else {
-            Arc::new(InjectPlan::new(headers, self.managed))
-        }
-    }
-
-    fn shared_plan(&mut self, key: PlanKey<'a>, headers: Vec<InjectHeader>) -> Arc<InjectPlan> {
-        let plan = self.plans.entry(key);
-        Arc::clone(plan.or_insert_with(|| Arc::new(InjectPlan::new(headers, self.managed))))
     }
 }
 

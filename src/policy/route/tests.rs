@@ -14,6 +14,7 @@ use crate::verdict::Reason;
 fn route(policy: &str, path: &str) -> Arc<Route> {
     Arc::new(Route {
         disclose_scopes: false,
+        conditions: Vec::new(),
         allow_ips: Vec::new(),
         callers: Vec::new(),
         roles: Vec::new(),

@@ -290,6 +290,148 @@ policies:
 }
 
 #[test]
+fn step_9_every_levels_condition_must_hold_and_an_error_denies() {
+    let signer = Signer::ed25519("k");
+    let world = world(
+        &signer,
+        "policies:
+  p:
+    hosts: [api.example.com]
+    authenticate: [login, key]
+    when: request.method == \"GET\" || principal.kind == \"jwt\"
+    routes:
+      - {path: /}
+      - {path: \"/orders/{order_id}\", when: 'path.order_id.startsWith(\"a\")'}
+      - {path: /tenant, when: 'principal.claims.tenant == request.headers[\"x-tenant\"]'}
+      - {path: /boolean, when: principal.claims.admin}
+  open:
+    hosts: [api.example.com]
+    routes:
+      - {path: /open, public: true, when: '\"x-tenant\" in request.headers'}",
+    );
+    use Reason::{Allowed, ConditionFailed, ConditionFalse};
+    let base = claims(ISSUER);
+    let of = |tenant: serde_json::Value| with(&base, "tenant", tenant);
+    for (method, target, claims, tenant, reason) in [
+        ("GET", "/", Some(base.clone()), None, Allowed),
+        ("POST", "/", Some(base.clone()), None, Allowed),
+        ("GET", "/", None, None, Allowed),
+        ("POST", "/", None, None, ConditionFalse),
+        ("GET", "/orders/a1", None, None, Allowed),
+        ("GET", "/orders/b1", None, None, ConditionFalse),
+        ("POST", "/orders/a1", None, None, ConditionFalse),
+        (
+            "GET",
+            "/tenant",
+            Some(of(json!("acme"))),
+            Some("acme"),
+            Allowed,
+        ),
+        (
+            "GET",
+            "/tenant",
+            Some(of(json!("acme"))),
+            Some("other"),
+            ConditionFalse,
+        ),
+        // What is not there can't be compared: neither with something nor with nothing.
+        (
+            "GET",
+            "/tenant",
+            Some(of(json!("acme"))),
+            None,
+            ConditionFailed,
+        ),
+        (
+            "GET",
+            "/tenant",
+            Some(base.clone()),
+            Some("acme"),
+            ConditionFailed,
+        ),
+        ("GET", "/tenant", Some(base.clone()), None, ConditionFailed),
+        ("GET", "/tenant", None, Some("acme"), ConditionFailed),
+        (
+            "GET",
+            "/boolean",
+            Some(with(&base, "admin", json!(true))),
+            None,
+            Allowed,
+        ),
+        (
+            "GET",
+            "/boolean",
+            Some(with(&base, "admin", json!(false))),
+            None,
+            ConditionFalse,
+        ),
+        (
+            "GET",
+            "/boolean",
+            Some(with(&base, "admin", json!("true"))),
+            None,
+            ConditionFailed,
+        ),
+        (
+            "GET",
+            "/boolean",
+            Some(with(&base, "admin", json!(1))),
+            None,
+            ConditionFailed,
+        ),
+        ("GET", "/open", None, Some("x"), Allowed),
+        ("GET", "/open", None, None, ConditionFalse),
+    ] {
+        let bearer = claims
+            .as_ref()
+            .map(|claims| format!("Bearer {}", signer.token(claims)));
+        let mut lines = vec![match &bearer {
+            Some(bearer) => ("authorization", bearer.as_str()),
+            None => ("x-key", "plain"),
+        }];
+        lines.extend(tenant.map(|tenant| ("x-tenant", tenant)));
+        let verdict = world.judge(raw(method, target, &lines));
+        assert_eq!(
+            verdict.reason(),
+            reason,
+            "{method} {target} {claims:?} {tenant:?}"
+        );
+    }
+}
+
+#[test]
+fn conditions_that_cannot_be_meant_are_told() {
+    let text = "authenticators: {key: {api_key: {}}}
+policies:
+  p:
+    hosts: [api.example.com]
+    authenticate: key
+    routes:
+      - {path: /number, when: 1 + 1}
+      - {path: /unknown, when: principal.nme == \"x\"}
+      - {path: /parameter, when: path.id == \"x\"}
+      - {path: /constant, when: 1 == 1}
+      - {path: /syntax, when: a ==}
+      - {path: /open, public: true, when: principal.kind == \"jwt\"}
+";
+    let (table, out) = compile(&[("policy.yaml", text)]);
+    assert!(table.is_none());
+    assert_eq!(
+        mistakes(&out),
+        [
+            ("bad-expression", 7),
+            ("bad-expression", 8),
+            ("bad-expression", 9),
+            ("constant-condition", 10),
+            ("bad-expression", 11),
+            ("public-contradiction", 12),
+        ],
+        "{}",
+        out.render()
+    );
+}
+
+#[test]
 fn mistakes_in_rules_are_told_with_their_lines() {
     let text = "authenticators: {key: {api_key: {}}, login: {jwt: {issuer: i, any_audience: true, roles: {claim: r, map: {a: nobody}}, jwks: {url: 'https://h/j'}}}}
 roles: {clerk: {scopes: [\"*x\"]}, empty: {scopes: []}}
