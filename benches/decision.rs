@@ -99,8 +99,12 @@ impl Engine {
             .write_policies(directory.path())
             .expect("can be written");
         let mut diagnostics = Diagnostics::default();
-        let snapshot =
-            Snapshot::build(directory.path(), token_cache(cache_bytes), &mut diagnostics);
+        let snapshot = Snapshot::build(
+            directory.path(),
+            token_cache(cache_bytes),
+            None,
+            &mut diagnostics,
+        );
         let snapshot = snapshot.ok_or_else(|| diagnostics.render());
         let (provider, _) = metrics::provider(|builder| builder).expect("metrics can be set up");
         // Its writer ends with the process.

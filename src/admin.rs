@@ -1,28 +1,35 @@
-//! The admin listener: metrics and probes, on loopback unless told otherwise.
+//! The admin listener: metrics, probes and what is configured, on loopback unless told otherwise.
+
+mod config;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
+use axum::extract::RawQuery;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+pub use self::config::Configured;
 use crate::pipeline::Pipeline;
 use crate::telemetry::metrics::PrometheusReader;
 
 /// Whether requests should be sent here.
 pub struct Readiness {
     pipeline: Arc<Pipeline>,
+    was_ready: AtomicBool,
     draining: AtomicBool,
 }
 
 impl Readiness {
-    /// Ready once `pipeline` has every key set that it needs.
+    /// Ready once `pipeline` has every key set that it needs, and from then on: policies that are loaded
+    /// later may need keys that are not there, and take nothing else out of service.
     pub const fn new(pipeline: Arc<Pipeline>) -> Self {
         Self {
             pipeline,
+            was_ready: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         }
     }
@@ -37,8 +44,14 @@ impl Readiness {
         if self.draining.load(Ordering::SeqCst) {
             return Some("draining".to_owned());
         }
+        if self.was_ready.load(Ordering::SeqCst) {
+            return None;
+        }
         let snapshot = self.pipeline.snapshot();
         let missing: Vec<&str> = snapshot.missing_key_sets().collect();
+        if missing.is_empty() {
+            self.was_ready.store(true, Ordering::SeqCst);
+        }
         (!missing.is_empty()).then(|| {
             format!(
                 "waiting for the keys of {} (the log says why)",
@@ -48,7 +61,7 @@ impl Readiness {
     }
 }
 
-/// Serves `/livez`, `/readyz` and `/metrics` until the task is dropped.
+/// Serves `/livez`, `/readyz`, `/metrics` and `/config` until the task is dropped.
 ///
 /// # Errors
 /// When the listener fails.
@@ -56,6 +69,7 @@ pub async fn serve(
     listener: TcpListener,
     readiness: Arc<Readiness>,
     metrics: Arc<PrometheusReader>,
+    config: Arc<Configured>,
 ) -> std::io::Result<()> {
     let ready = move || {
         let readiness = Arc::clone(&readiness);
@@ -65,11 +79,16 @@ pub async fn serve(
         let metrics = Arc::clone(&metrics);
         async move { scrape(&metrics) }
     };
+    let config = move |RawQuery(query): RawQuery| {
+        let config = Arc::clone(&config);
+        async move { config.answer(query.as_deref()) }
+    };
     let router = Router::new()
         .route(
             "/",
-            get(|| async { "portcullis: /livez /readyz /metrics\n" }),
+            get(|| async { "portcullis: /livez /readyz /metrics /config\n" }),
         )
+        .route("/config", get(config))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics));

@@ -3,12 +3,13 @@
 pub mod acceptor;
 pub mod drain;
 pub mod io;
+mod policies;
 pub mod settings;
 pub mod workers;
 
 use std::sync::Arc;
 
-use crate::admin::{self, Readiness};
+use crate::admin::{self, Configured, Readiness};
 use crate::app::acceptor::Listeners;
 use crate::app::settings::Settings;
 use crate::app::workers::Workers;
@@ -18,10 +19,8 @@ use crate::authn::jwt::token_cache;
 use crate::clock::{Clock, SystemClock};
 use crate::diagnostic::Diagnostics;
 use crate::envoy::service::{Authorization, Bounds, InFlight};
-use crate::http_client::HttpClient;
-use crate::jwks;
 use crate::pipeline::Pipeline;
-use crate::snapshot::Snapshot;
+use crate::reload::{Ask, Found, Good, Loader, Role};
 use crate::telemetry::metrics::{self, Metrics};
 use crate::telemetry::otlp::{self, Traces};
 use crate::telemetry::recorder::Telemetry;
@@ -46,24 +45,28 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 /// # Errors
 /// [`Failure`].
 pub fn serve(settings: &Settings) -> Result<(), Failure> {
-    let mut diagnostics = Diagnostics::default();
-    let cache = token_cache(settings.token_cache_bytes);
-    let snapshot = Snapshot::build(&settings.policies, cache, &mut diagnostics);
-    let Some(snapshot) = snapshot else {
-        return Err(Failure::Policies(diagnostics));
-    };
-    if !diagnostics.is_empty() {
-        for warning in &diagnostics {
-            tracing::warn!("{}", warning.render());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let loader = |directory| Loader::new(directory, token_cache(settings.token_cache_bytes));
+    let mut enforced = loader(&settings.policies);
+    let enforced = match enforced.load(Ask::Always, clock.now()) {
+        Found::Good(good) => (enforced, good),
+        Found::Broken(problems) => return Err(Failure::Policies(problems)),
+        Found::Nothing | Found::Unchanged => {
+            return Err(anyhow::anyhow!("the policies were not read").into());
         }
-    }
+    };
+    let candidate = settings.candidate_policies.as_deref().map(|directory| {
+        let mut candidate = loader(directory);
+        let found = candidate.load(Ask::Always, clock.now());
+        (candidate, found)
+    });
     // Listeners, timers and everything that talks to others: never the requests themselves.
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("background")
         .enable_all()
         .build()?;
-    let outcome = background.block_on(run(settings, snapshot));
+    let outcome = background.block_on(run(settings, &clock, enforced, candidate));
     // What still waits for a slow peer is let go: everything worth keeping was flushed.
     background.shutdown_background();
     outcome
@@ -76,21 +79,43 @@ struct Flushes {
     provider: opentelemetry_sdk::metrics::SdkMeterProvider,
 }
 
-async fn run(settings: &Settings, snapshot: Arc<Snapshot>) -> Result<(), Failure> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+async fn run(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    (enforced, good): (Loader, Good),
+    candidate: Option<(Loader, Found)>,
+) -> Result<(), Failure> {
     let in_flight = Arc::new(InFlight::new(settings.max_in_flight));
     let (telemetry, flushes, prometheus) = telemetry(settings, &in_flight)?;
     let metrics = telemetry.metrics.clone();
     let recorder: Arc<dyn Recorder> = Arc::new(telemetry);
-    let pipeline = Arc::new(Pipeline::new(
-        Arc::clone(&snapshot),
-        Arc::clone(&clock),
+    let mut pipeline = Pipeline::new(
+        Arc::clone(&good.snapshot),
+        Arc::clone(clock),
         recorder,
         settings.require_tls,
-    ));
+    );
+    if candidate.is_some() {
+        pipeline = pipeline.with_candidate();
+    }
+    let pipeline = Arc::new(pipeline);
     let readiness = Arc::new(Readiness::new(Arc::clone(&pipeline)));
     watch_readiness(&metrics, &readiness);
-    let tasks = fetch_keys(&snapshot, &clock)?;
+    let mut reloading = policies::Reloading::new(&pipeline, clock);
+    let policies = &settings.policies;
+    let enforced = reloading.begin(Role::Enforced, policies, enforced, Found::Good(good))?;
+    let mut configured = Configured {
+        pipeline: Arc::clone(&pipeline),
+        enforced,
+        candidate: None,
+    };
+    if let Some(((loader, found), directory)) = candidate.zip(settings.candidate_policies.as_ref())
+    {
+        let status = reloading.begin(Role::Candidate, directory, loader, found)?;
+        configured.candidate = Some(status);
+    }
+    policies::watch(&metrics, &configured);
+    let loaded = configured.enforced.state().loaded;
 
     let bounds = Bounds {
         check_timeout: settings.check_timeout,
@@ -115,23 +140,30 @@ async fn run(settings: &Settings, snapshot: Arc<Snapshot>) -> Result<(), Failure
                 )
             })?;
         tracing::info!(address = %listener.local_addr()?, "admin listening");
-        let serving = admin::serve(listener, Arc::clone(&readiness), Arc::new(prometheus));
+        let serving = admin::serve(
+            listener,
+            Arc::clone(&readiness),
+            Arc::new(prometheus),
+            Arc::new(configured),
+        );
         tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the admin listener ended");
             }
         });
     }
-    tracing::info!(
-        policies = snapshot.table.policies.len(),
-        routes = snapshot.table.route_count,
-        consumers = snapshot.table.consumer_count,
-        authenticators = snapshot.table.authenticators.len(),
-        version = env!("CARGO_PKG_VERSION"),
-        "policies loaded"
-    );
+    if let Some(loaded) = loaded {
+        tracing::info!(
+            policies = loaded.policies,
+            routes = loaded.routes,
+            consumers = loaded.consumers,
+            authenticators = loaded.authenticators,
+            version = env!("CARGO_PKG_VERSION"),
+            "policies loaded"
+        );
+    }
     let outcome = drain::until_told(settings, &readiness, workers, accepting).await;
-    drop(tasks);
+    drop(reloading);
     flush(flushes).await;
     outcome
 }
@@ -205,56 +237,6 @@ fn watch_readiness(metrics: &Metrics, readiness: &Arc<Readiness>) {
         "1 while requests should be sent here",
         move || u64::from(readiness.unready().is_none()),
     );
-}
-
-/// Starts one task per issuer; dropping the answer ends them.
-fn fetch_keys(
-    snapshot: &Arc<Snapshot>,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<tokio::task::JoinSet<()>> {
-    let remote = snapshot
-        .fetches
-        .iter()
-        .any(|fetch| fetch.source.is_remote());
-    let http = if remote {
-        Some(HttpClient::new()?)
-    } else {
-        None
-    };
-    let mut tasks = tokio::task::JoinSet::new();
-    for fetch in &snapshot.fetches {
-        tasks.spawn(supervise(fetch.clone(), http.clone(), Arc::clone(clock)));
-    }
-    Ok(tasks)
-}
-
-/// Keeps a key set fresh for as long as the process lives: if the task panics, it is started again.
-async fn supervise(fetch: jwks::Fetch, http: Option<HttpClient>, clock: Arc<dyn Clock>) {
-    loop {
-        let task = tokio::spawn(jwks::keep_fresh(
-            fetch.clone(),
-            http.clone(),
-            Arc::clone(&clock),
-        ));
-        let guard = AbortOnDrop(task.abort_handle());
-        let ended = task.await;
-        drop(guard);
-        fetch.cell.failed();
-        tracing::error!(
-            authenticator = fetch.authenticator,
-            ?ended,
-            "the task that fetches keys ended; starting it again"
-        );
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    }
-}
-
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 async fn flush(flushes: Flushes) {

@@ -30,6 +30,49 @@ pub trait Recorder: Send + Sync + 'static {
     fn record(&self, record: &Record<'_>);
 }
 
+/// A decision that was made beside the one that counts, and changes nothing.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    /// Why it would have ended so.
+    pub reason: Reason,
+    /// The route that it chose, if it came that far.
+    pub route: Option<Arc<Route>>,
+}
+
+/// How a decision beside the one that counts differs from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Difference {
+    /// The same decision for the same reason.
+    Same,
+    /// It would let pass what is refused.
+    Opened,
+    /// It would refuse what passes.
+    Closed,
+    /// Both refuse, for other reasons.
+    Reason,
+}
+
+impl Difference {
+    /// The label of metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Opened => "opened",
+            Self::Closed => "closed",
+            Self::Reason => "reason",
+        }
+    }
+
+    fn between(enforced: Reason, beside: Reason) -> Self {
+        match (enforced, beside) {
+            _ if enforced == beside => Self::Same,
+            (_, Reason::Allowed) => Self::Opened,
+            (Reason::Allowed, _) => Self::Closed,
+            _ => Self::Reason,
+        }
+    }
+}
+
 /// What is known of a request while it is judged. Dropped without an end (the check was cancelled, or
 /// something panicked), it still leaves its record.
 pub struct Trail {
@@ -51,6 +94,8 @@ pub struct Trail {
     pub progress: Progress,
     /// The caller, once proven.
     pub proven: Option<Proven>,
+    /// What the candidate policies say of the same request, where there are any.
+    pub candidate: Option<Beside>,
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
     ended: bool,
@@ -114,10 +159,18 @@ impl Trail {
             route: None,
             progress: Progress::default(),
             proven: None,
+            candidate: None,
             clock: Arc::clone(clock),
             recorder: Arc::clone(recorder),
             ended: false,
         }
+    }
+
+    /// A trail for judging the same request once more, beside this one. Its records go nowhere.
+    pub fn beside(&self, nowhere: &Arc<dyn Recorder>) -> Self {
+        let mut trail = Self::nameless(&self.clock, nowhere);
+        trail.id = self.id;
+        trail
     }
 
     /// Names this decision.
@@ -206,6 +259,12 @@ impl Record<'_> {
         self.trail.progress.deciding.as_ref()
     }
 
+    /// What the candidate policies say, and how that differs; nothing where there are none.
+    pub fn candidate(&self) -> Option<(&Beside, Difference)> {
+        let beside = self.trail.candidate.as_ref()?;
+        Some((beside, Difference::between(self.reason, beside.reason)))
+    }
+
     /// The caller's trace context, if there is one.
     pub const fn trace(&self) -> Option<&TraceContext> {
         self.trail.trace.as_ref()
@@ -229,17 +288,12 @@ impl Record<'_> {
         let principal = proven.map(Proven::principal);
         let also = proven.map_or(trail.progress.verified.as_slice(), Proven::others);
         let mut id = [0; 26];
-        let decision = if self.reason == Reason::Allowed {
-            "allow"
-        } else {
-            "deny"
-        };
         let trace_id = trail.trace.as_ref().map(TraceContext::trace_id_hex);
 
         let mut line = Line::begin(buffer);
         line.text("time", &trail.time.to_rfc3339());
         line.text("decision_id", trail.id.write_to(&mut id));
-        line.text("decision", decision);
+        line.text("decision", decision(self.reason));
         line.text("reason", self.reason.as_str());
         line.number("status", u64::from(self.status));
         line.maybe("detail", Some(self.detail).filter(|text| !text.is_empty()));
@@ -261,7 +315,20 @@ impl Record<'_> {
             u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
         );
         line.proofs("also", also);
+        if let Some((beside, difference)) = self.candidate()
+            && difference != Difference::Same
+        {
+            line.candidate(beside);
+        }
         line.end();
+    }
+}
+
+/// `decision` of a reason.
+const fn decision(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Allowed => "allow",
+        _ => "deny",
     }
 }
 
@@ -351,6 +418,17 @@ impl<'b> Line<'b> {
             self.buffer.truncate(start);
             self.buffer.extend_from_slice(b"null");
         }
+    }
+
+    fn candidate(&mut self, beside: &Beside) {
+        self.name("candidate");
+        let mut line = Line::begin(self.buffer);
+        line.text("decision", decision(beside.reason));
+        line.text("reason", beside.reason.as_str());
+        let route = beside.route.as_deref();
+        line.maybe("policy", route.map(|route| route.policy.as_ref()));
+        line.maybe("route", route.map(|route| route.path.as_ref()));
+        self.buffer.push(b'}');
     }
 
     fn end(self) {

@@ -14,9 +14,11 @@ use serde_json::Value;
 
 use crate::authn::key_set::{KeySet, KeySetCell};
 use crate::clock::Clock;
+use crate::config::inputs::ReferredFiles;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::http_client::{CannotFetch, HttpClient};
 use crate::policy::source::{JwksSource, JwtSource, KindSource, PolicySet};
+use crate::secret::Digest;
 
 /// How long a fetched set is kept before it is fetched again, unless its server says otherwise.
 const REFRESH: Duration = Duration::from_secs(300);
@@ -32,7 +34,7 @@ const RETRY_MOST: Duration = Duration::from_secs(60);
 /// A key set that somebody has to keep fresh.
 #[derive(Clone)]
 pub struct Fetch {
-    /// The authenticator that needs it.
+    /// The authenticators that need it, for the log.
     pub authenticator: String,
     /// Where it is published.
     pub cell: Arc<KeySetCell>,
@@ -41,7 +43,7 @@ pub struct Fetch {
 }
 
 /// Where a key set is fetched from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// A JWK Set.
     Url(Url),
@@ -63,37 +65,80 @@ impl Source {
     }
 }
 
+/// The key sets of one policy set by where they come from: equal origins share one set, within a policy set
+/// and from one to the next.
+#[derive(Clone, Default)]
+pub struct KeySets(HashMap<Origin, Arc<KeySetCell>>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Origin {
+    Kept(Source),
+    /// The digest of a set that stands in the policy.
+    Inline(Digest),
+}
+
+/// What [`prepare`] made.
+#[derive(Default)]
+pub struct Prepared {
+    /// The key set of each `jwt` authenticator.
+    pub by_authenticator: HashMap<String, Arc<KeySetCell>>,
+    /// Those that have to be kept fresh, each once.
+    pub fetches: Vec<Fetch>,
+    /// All of them, for the next policy set.
+    pub key_sets: KeySets,
+}
+
 /// Makes the key sets of all `jwt` authenticators: those in files and policies are read now, and a bad
-/// one is a mistake of the policy; the others are empty and listed for [`keep_fresh`].
+/// one is a mistake of the policy; the others are empty and listed for [`keep_fresh`]. What `previous`
+/// holds from the same origin lives on, with the keys that it has.
 pub fn prepare(
     set: &PolicySet,
+    files: &ReferredFiles,
+    previous: &KeySets,
     out: &mut Diagnostics,
-) -> (HashMap<String, Arc<KeySetCell>>, Vec<Fetch>) {
-    let (mut cells, mut fetches) = (HashMap::new(), Vec::new());
+) -> Prepared {
+    let mut made = Prepared::default();
     for authenticator in &set.authenticators {
         let Some(KindSource::Jwt(jwt)) = &authenticator.value.kind else {
             continue;
         };
         let name = &authenticator.name.value;
-        let Some((cell, source)) = prepare_one(jwt, out) else {
+        let known = [&made.key_sets, previous];
+        let Some((origin, cell)) = prepare_one(jwt, files, known, out) else {
             continue;
         };
-        if let Some(source) = source {
-            fetches.push(Fetch {
-                authenticator: name.clone(),
-                cell: Arc::clone(&cell),
-                source,
-            });
+        if let Origin::Kept(source) = &origin {
+            match made
+                .fetches
+                .iter_mut()
+                .find(|fetch| Arc::ptr_eq(&fetch.cell, &cell))
+            {
+                Some(fetch) => fetch.authenticator.push_str(&format!(", {name}")),
+                None => made.fetches.push(Fetch {
+                    authenticator: name.clone(),
+                    cell: Arc::clone(&cell),
+                    source: source.clone(),
+                }),
+            }
         }
-        cells.insert(name.clone(), cell);
+        made.key_sets.0.insert(origin, Arc::clone(&cell));
+        made.by_authenticator.insert(name.clone(), cell);
     }
-    (cells, fetches)
+    made
 }
 
 fn prepare_one(
     jwt: &JwtSource,
+    files: &ReferredFiles,
+    known: [&KeySets; 2],
     out: &mut Diagnostics,
-) -> Option<(Arc<KeySetCell>, Option<Source>)> {
+) -> Option<(Origin, Arc<KeySetCell>)> {
+    let find = |origin: &Origin| known.iter().find_map(|sets| sets.0.get(origin)).cloned();
+    let fetched = |source: Source| {
+        let origin = Origin::Kept(source);
+        let cell = find(&origin).unwrap_or_else(KeySetCell::empty);
+        Some((origin, cell))
+    };
     match &jwt.jwks {
         None => {
             let issuer = jwt.issuer.as_ref()?;
@@ -102,16 +147,15 @@ fn prepare_one(
                 issuer.value.trim_end_matches('/')
             );
             let document = safe_url(&address, false, &issuer.place, out)?;
-            let source = Source::Discovery {
+            fetched(Source::Discovery {
                 issuer: issuer.value.clone(),
                 document,
-            };
-            Some((KeySetCell::empty(), Some(source)))
+            })
         }
         Some(located) => match &located.value {
             JwksSource::Url { url, allow_http } => {
                 let url = safe_url(url, *allow_http, &located.place, out)?;
-                Some((KeySetCell::empty(), Some(Source::Url(url))))
+                fetched(Source::Url(url))
             }
             JwksSource::Inline(value) => {
                 if has_secret(value) {
@@ -126,11 +170,16 @@ fn prepare_one(
                     );
                     return None;
                 }
-                let set = parsed(value.to_string().as_bytes(), &located.place, out)?;
-                Some((KeySetCell::fixed(set), None))
+                let document = value.to_string();
+                let origin = Origin::Inline(Digest::of(document.as_bytes()));
+                let cell = match find(&origin) {
+                    Some(cell) => cell,
+                    None => KeySetCell::fixed(parsed(document.as_bytes(), &located.place, out)?),
+                };
+                Some((origin, cell))
             }
             JwksSource::File(path) => {
-                let bytes = match std::fs::read(path) {
+                let bytes = match files.get(path) {
                     Ok(bytes) => bytes,
                     Err(error) => {
                         out.push(
@@ -144,9 +193,17 @@ fn prepare_one(
                         return None;
                     }
                 };
-                let cell = KeySetCell::empty();
-                cell.publish(parsed(&bytes, &located.place, out)?);
-                Some((cell, Some(Source::File(path.clone()))))
+                let set = parsed(bytes, &located.place, out)?;
+                let origin = Origin::Kept(Source::File(path.clone()));
+                // Other content is another set: so it comes and goes with the policies it was read with.
+                let same =
+                    |cell: &Arc<KeySetCell>| cell.current().is_some_and(|set| set.is_of(bytes));
+                let cell = find(&origin).filter(same).unwrap_or_else(|| {
+                    let cell = KeySetCell::empty();
+                    cell.publish(set);
+                    cell
+                });
+                Some((origin, cell))
             }
         },
     }

@@ -1,5 +1,7 @@
 //! What happens to one request, stage by stage.
 
+mod candidate;
+
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use crate::audit::trace_context::TraceContext;
 use crate::audit::{Recorder, Trail};
 use crate::clock::Clock;
 use crate::limit::Admission;
+use crate::pipeline::candidate::Candidate;
 use crate::policy::authorise::Routed;
 use crate::policy::compile::PolicyTable;
 use crate::policy::revocation::Revocations;
@@ -26,6 +29,8 @@ pub struct Pipeline {
     snapshot: ArcSwap<Snapshot>,
     /// Apart from the snapshot: they count even where the rest of the policies does not compile.
     revocations: ArcSwap<Revocations>,
+    /// Another set of policies that is judged beside the first and decides nothing.
+    candidate: Option<Candidate>,
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
     require_tls: bool,
@@ -43,10 +48,31 @@ impl Pipeline {
         Self {
             revocations: ArcSwap::new(Arc::clone(&snapshot.revocations)),
             snapshot: ArcSwap::new(snapshot),
+            candidate: None,
             clock,
             recorder,
             require_tls,
         }
+    }
+
+    /// The same with candidate policies, none of which are there before
+    /// [`Pipeline::replace_candidate`].
+    #[must_use]
+    pub fn with_candidate(mut self) -> Self {
+        self.candidate = Some(Candidate::default());
+        self
+    }
+
+    /// Judges by `snapshot` from now on, but for its revocations, which [`Pipeline::revoke`] takes;
+    /// requests on their way end with the generation that they began with. Answers with the one before,
+    /// for the caller to keep until nobody judges by it any more: taking a large one apart takes long.
+    pub fn replace(&self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.snapshot.swap(snapshot)
+    }
+
+    /// The same for the candidate policies.
+    pub fn replace_candidate(&self, snapshot: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+        self.candidate.as_ref()?.replace(snapshot)
     }
 
     /// The newest generation.
@@ -68,9 +94,10 @@ impl Pipeline {
     ) -> Verdict {
         let snapshot = self.snapshot();
         let mut trail = Trail::begin(&raw, trace, &self.clock, &self.recorder);
+        let candidate = self.candidate.as_ref().and_then(|set| set.take_up(&raw));
         let outcome = {
             // Pinned where it stands: moving it into the timeout would copy all of its state.
-            let judged = pin!(self.judge(raw, &snapshot.table, &mut trail));
+            let judged = pin!(self.judge(raw, &snapshot.table, &self.revocations, &mut trail));
             tokio::time::timeout(budget, AssertUnwindSafe(judged).catch_unwind()).await
         };
         let outcome = match outcome {
@@ -81,6 +108,9 @@ impl Pipeline {
                 format!("the check outlived its budget of {} ms", budget.as_millis()),
             )),
         };
+        if let Some(candidate) = candidate {
+            trail.candidate = candidate.judge(self, &outcome, &trail);
+        }
         match outcome {
             Ok(allow) => {
                 trail.end(Reason::Allowed, 200, "");
@@ -100,6 +130,7 @@ impl Pipeline {
         &self,
         raw: RawCheck,
         table: &PolicyTable,
+        revocations: &ArcSwap<Revocations>,
         trail: &mut Trail,
     ) -> Result<Allow, Refusal> {
         self.require_tls(&raw)?;
@@ -113,7 +144,7 @@ impl Pipeline {
             .authenticate(self.clock.as_ref(), &mut trail.progress)
             .await?;
         trail.proven = caller.identity().proven().cloned();
-        caller.not_revoked(&self.revocations.load())?;
+        caller.not_revoked(&revocations.load())?;
         let now = self.clock.now();
         let grant = caller.authorise(now)?;
         let admission = Admission::admit(grant);
@@ -134,16 +165,21 @@ impl Pipeline {
 
 /// A fault of ours: logged, and denied.
 pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Refusal {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned());
+    let text = panic_text(panic);
     tracing::error!(panic = text, "a check panicked; it was denied");
     Refusal::new(
         Reason::InternalFault,
         "the check panicked; the log says where",
     )
+}
+
+/// What a panic said.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
 fn deny(refusal: &Refusal, trail: &mut Trail) -> Verdict {

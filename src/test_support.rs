@@ -22,10 +22,11 @@ use crate::audit::{Record, Recorder};
 use crate::authn::jwt::token_cache;
 use crate::authn::key_set::KeySetCell;
 use crate::clock::{Clock, ManualClock, Timestamp};
+use crate::config::inputs::ReferredFiles;
 use crate::config::{decode, yaml};
 use crate::diagnostic::Diagnostics;
 use crate::headers::Headers;
-use crate::jwks;
+use crate::jwks::{self, KeySets};
 use crate::pipeline::Pipeline;
 use crate::policy::compile::{self, PolicyTable, Ports};
 use crate::policy::revocation::Revocations;
@@ -89,9 +90,15 @@ pub(crate) fn read(files: &[(&str, &str)], out: &mut Diagnostics) -> PolicySet {
 pub(crate) fn compile(files: &[(&str, &str)]) -> (Option<PolicyTable>, Diagnostics) {
     let mut out = Diagnostics::default();
     let set = read(files, &mut out);
-    let (key_sets, _) = jwks::prepare(&set, &mut out);
+    let key_sets = key_sets(&set, &mut out);
     let table = compile_with(&set, key_sets, &mut out);
     (table, out)
+}
+
+/// The key sets of a first load.
+pub(crate) fn key_sets(set: &PolicySet, out: &mut Diagnostics) -> HashMap<String, Arc<KeySetCell>> {
+    let files = ReferredFiles::read(set.referred_files().map(Path::to_owned));
+    jwks::prepare(set, &files, &KeySets::default(), out).by_authenticator
 }
 
 pub(crate) fn compile_with(
@@ -189,11 +196,9 @@ impl World {
 
     pub(crate) fn with_revocations(table: PolicyTable, revocations: Arc<Revocations>) -> Self {
         let (clock, records) = (clock(), Arc::new(Records::default()));
-        let snapshot = Arc::new(Snapshot {
-            table,
-            revocations,
-            fetches: Vec::new(),
-        });
+        let mut snapshot = Snapshot::of_table(table);
+        snapshot.revocations = revocations;
+        let snapshot = Arc::new(snapshot);
         let ticking: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let recorder: Arc<dyn Recorder> = Arc::<Records>::clone(&records);
         Self {
@@ -201,6 +206,14 @@ impl World {
             clock,
             records,
         }
+    }
+
+    /// With candidate policies beside it.
+    pub(crate) fn with_candidate(policy: &str, candidate: &str) -> Self {
+        let world = Self::new(policy);
+        let pipeline = world.pipeline.with_candidate();
+        pipeline.replace_candidate(Arc::new(Snapshot::of_table(table(candidate))));
+        Self { pipeline, ..world }
     }
 
     /// Judges one check to its end.

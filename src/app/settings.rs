@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Settings {
     /// The policy directory.
     pub policies: PathBuf,
+    /// Another policy directory, judged beside the first and deciding nothing.
+    pub candidate_policies: Option<PathBuf>,
     /// Where the check service listens over TCP.
     pub listen_tcp: Option<SocketAddr>,
     /// Where the check service listens on a Unix domain socket.

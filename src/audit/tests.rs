@@ -4,6 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use prost::Message as _;
+use prost_types::field_descriptor_proto::Type;
 use serde_json::{Value, json};
 
 use super::{Recorder, Trail};
@@ -51,7 +52,11 @@ fn full(bearer: &str) -> RawCheck {
 }
 
 fn world(signer: &Signer) -> World {
-    World::new(&format!(
+    World::new(&policy(signer))
+}
+
+fn policy(signer: &Signer) -> String {
+    format!(
         "
 authenticators:
   login: {{jwt: {{issuer: {ISSUER}, any_audience: true, jwks: {{inline: {{keys: [{}]}}}}}}}}
@@ -66,7 +71,7 @@ policies:
 ",
         signer.jwk(),
         key_entry("k1", "secret")
-    ))
+    )
 }
 
 fn line(world: &World) -> Value {
@@ -256,10 +261,12 @@ fn the_lines_members_are_the_fields_of_the_contract() {
         found.unwrap().field.as_slice()
     };
     let signer = Signer::ed25519("k");
-    let world = world(&signer);
+    let other = "policies: {other: {hosts: ['*'], routes: [{path: /**, public: true}]}}";
+    let world = World::with_candidate(&policy(&signer), other);
     let allowed = signer.token(&with(&claims(ISSUER), "azp", json!("app")));
     let mut members: Vec<String> = Vec::new();
     let mut proofs: Vec<String> = Vec::new();
+    let mut candidates: Vec<String> = Vec::new();
     let [allowed, refused] = [allowed.as_str(), "refused"].map(|token| format!("Bearer {token}"));
     let lines = [("authorization", allowed.as_str()), ("x-api-key", "secret")];
     for check in [full(&allowed), full(&refused), raw("GET", "/both", &lines)] {
@@ -273,10 +280,18 @@ fn the_lines_members_are_the_fields_of_the_contract() {
             are_fields(message("Proof"), proof);
             proofs.extend(proof.keys().cloned());
         }
+        if let Some(candidate) = object.get("candidate").and_then(Value::as_object) {
+            are_fields(message("Candidate"), candidate);
+            candidates.extend(candidate.keys().cloned());
+        }
         are_fields(message("Decision"), &object);
         members.extend(object.keys().cloned());
     }
-    for (name, members) in [("Decision", members), ("Proof", proofs)] {
+    for (name, members) in [
+        ("Decision", members),
+        ("Proof", proofs),
+        ("Candidate", candidates),
+    ] {
         for field in message(name) {
             assert!(
                 members.iter().any(|member| member == field.name()),
@@ -291,12 +306,12 @@ fn are_fields(
     fields: &[prost_types::FieldDescriptorProto],
     object: &serde_json::Map<String, Value>,
 ) {
-    use prost_types::field_descriptor_proto::Type;
     for (name, value) in object {
         let field = fields.iter().find(|field| field.name() == name);
         let field = field.unwrap_or_else(|| panic!("`{name}` is not in the contract"));
         assert_eq!(value.is_string(), field.r#type() == Type::String, "{name}");
-        assert_eq!(value.is_array(), field.r#type() == Type::Message, "{name}");
+        let nested = value.is_array() || value.is_object();
+        assert_eq!(nested, field.r#type() == Type::Message, "{name}");
     }
 }
 

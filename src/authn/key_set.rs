@@ -169,6 +169,11 @@ impl KeySet {
         self.generation
     }
 
+    /// Whether this set was read from exactly this document.
+    pub fn is_of(&self, document: &[u8]) -> bool {
+        self.content == Digest::of(document)
+    }
+
     /// Keys that were left out, and why.
     pub fn ignored(&self) -> &[String] {
         &self.ignored

@@ -34,6 +34,11 @@ pub(super) struct ServeArgs {
     )]
     policies: PathBuf,
 
+    /// Another policy directory: every request is judged by it as well, and where that ends differently
+    /// the audit record and the metrics say so. It decides nothing
+    #[arg(long, value_name = "DIR", env = "PORTCULLIS_CANDIDATE_POLICIES")]
+    candidate_policies: Option<PathBuf>,
+
     /// Where to listen for checks over TCP, or `none`
     #[arg(
         long,
@@ -56,7 +61,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "MODE", env = "PORTCULLIS_UNIX_MODE", default_value = "0660", value_parser = octal)]
     unix_mode: u32,
 
-    /// Where to serve /metrics, /livez and /readyz, or `none`
+    /// Where to serve /metrics, /livez, /readyz and /config, or `none`
     #[arg(
         long,
         value_name = "ADDR",
@@ -203,6 +208,9 @@ impl ServeArgs {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Settings {
             policies: self.policies,
+            candidate_policies: self
+                .candidate_policies
+                .filter(|directory| !directory.as_os_str().is_empty()),
             listen_tcp: self.listen_tcp.0,
             listen_unix,
             unix_mode: self.unix_mode,

@@ -1,10 +1,12 @@
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{Fetch, REREAD, RETRY_MOST, Source, is_loopback, keep_fresh, prepare};
+use super::{Fetch, KeySets, REREAD, RETRY_MOST, Source, is_loopback, keep_fresh, prepare};
 use crate::authn::key_set::KeySetCell;
+use crate::config::inputs::ReferredFiles;
 use crate::diagnostic::Diagnostics;
 use crate::test_support::{Signer, clock, jwk_set, mistakes, read};
 
@@ -13,7 +15,9 @@ fn prepared(jwt: &str) -> (Vec<Fetch>, bool, Diagnostics) {
     let text =
         format!("authenticators: {{a: {{jwt: {{audiences: [x], {jwt}}}}}, k: {{api_key: {{}}}}}}");
     let set = read(&[("policy.yaml", &text)], &mut out);
-    let (cells, fetches) = prepare(&set, &mut out);
+    let files = ReferredFiles::read(set.referred_files().map(Path::to_owned));
+    let made = prepare(&set, &files, &KeySets::default(), &mut out);
+    let (cells, fetches) = (made.by_authenticator, made.fetches);
     assert!(
         !cells.contains_key("k"),
         "keys of another kind need no key set"

@@ -3,6 +3,8 @@
 //! A part that could not be decoded has left its diagnostics behind and stands here with what was
 //! readable, so that a broken authenticator does not also make every route that names it "unknown".
 
+use std::path::Path;
+
 use ipnet::IpNet;
 use serde_json::Value;
 
@@ -36,6 +38,21 @@ pub struct PolicySet {
     pub defaults: DefaultsSource,
     /// `revocations`.
     pub revocations: Vec<Revocation>,
+}
+
+impl PolicySet {
+    /// Every file that the policies refer to, and that is read and watched with them.
+    pub fn referred_files(&self) -> impl Iterator<Item = &Path> {
+        self.authenticators
+            .iter()
+            .filter_map(|authenticator| match &authenticator.value.kind {
+                Some(KindSource::Jwt(jwt)) => match &jwt.jwks.as_ref()?.value {
+                    JwksSource::File(path) => Some(path.as_path()),
+                    JwksSource::Url { .. } | JwksSource::Inline(_) => None,
+                },
+                Some(KindSource::ApiKey { .. }) | None => None,
+            })
+    }
 }
 
 /// A definition with its name.

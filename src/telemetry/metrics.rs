@@ -31,6 +31,7 @@ const MAX_BOUND: usize = 10_000;
 pub struct Metrics {
     decisions: Counter<u64>,
     duration: Histogram<f64>,
+    candidates: Counter<u64>,
     meter: Meter,
     /// Tells these instruments from others of this process.
     id: usize,
@@ -46,6 +47,16 @@ thread_local! {
     /// What each worker has bound: found without a lock.
     static BOUND: RefCell<HashMap<Labels, Bound>> =
         RefCell::new(HashMap::new());
+}
+
+/// A value with its labels, each a name and a word.
+pub type Labelled = (u64, Vec<(&'static str, &'static str)>);
+
+fn attributes(labels: &[(&'static str, &'static str)]) -> Vec<KeyValue> {
+    labels
+        .iter()
+        .map(|&(name, value)| KeyValue::new(name, value))
+        .collect()
 }
 
 /// Reads all instruments for Prometheus.
@@ -118,9 +129,16 @@ impl Metrics {
             .with_description("Time from the arrival of a check to its decision")
             .with_boundaries(BOUNDS.to_vec())
             .build();
+        let candidates = meter
+            .u64_counter("portcullis.candidate.decisions")
+            .with_description(
+                "Decisions that the candidate policies would have made, by how they differ",
+            )
+            .build();
         Self {
             decisions,
             duration,
+            candidates,
             meter,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         }
@@ -145,6 +163,19 @@ impl Metrics {
             count.add(1);
             duration.record(seconds);
         });
+        if let Some((beside, difference)) = record.candidate() {
+            // The policy that counts, or else the one that would.
+            let policy = record
+                .policy()
+                .or(beside.route.as_ref().map(|route| &route.policy));
+            self.candidates.add(
+                1,
+                &[
+                    KeyValue::new("differs", difference.as_str()),
+                    KeyValue::new("policy", policy.map_or("", AsRef::as_ref).to_owned()),
+                ],
+            );
+        }
     }
 
     fn bind(&self, (_, policy, authenticator, reason): &Labels) -> Bound {
@@ -190,6 +221,44 @@ impl Metrics {
             .u64_observable_counter(name)
             .with_description(description)
             .with_callback(move |observer| observer.observe(read(), &[]))
+            .build();
+    }
+
+    /// Adds a gauge with labels that is read when somebody looks: `read` gives each value with its labels.
+    pub fn labelled_gauge(
+        &self,
+        name: &'static str,
+        unit: &'static str,
+        description: &'static str,
+        read: impl Fn() -> Vec<Labelled> + Send + Sync + 'static,
+    ) {
+        self.meter
+            .u64_observable_gauge(name)
+            .with_unit(unit)
+            .with_description(description)
+            .with_callback(move |observer| {
+                for (value, labels) in read() {
+                    observer.observe(value, &attributes(&labels));
+                }
+            })
+            .build();
+    }
+
+    /// The same for a counter.
+    pub fn labelled_counter(
+        &self,
+        name: &'static str,
+        description: &'static str,
+        read: impl Fn() -> Vec<Labelled> + Send + Sync + 'static,
+    ) {
+        self.meter
+            .u64_observable_counter(name)
+            .with_description(description)
+            .with_callback(move |observer| {
+                for (value, labels) in read() {
+                    observer.observe(value, &attributes(&labels));
+                }
+            })
             .build();
     }
 

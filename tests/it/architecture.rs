@@ -20,7 +20,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["config", "jwks", "http_client", "telemetry", "audit::sink"],
     ),
     ("assembly", &["pipeline", "snapshot"]),
-    ("edges", &["envoy", "admin", "app", "cli", "test_support"]),
+    (
+        "edges",
+        &["envoy", "admin", "reload", "app", "cli", "test_support"],
+    ),
 ];
 
 /// Crates that only some modules may name: what talks to the world stays in the adapters and edges.
@@ -32,6 +35,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("serde_yaml", &["config"]),
     ("axum", &["admin"]),
     ("clap", &["cli"]),
+    ("notify", &["reload"]),
     ("opentelemetry", &["telemetry", "app"]),
     ("opentelemetry_sdk", &["telemetry", "app"]),
     ("jsonwebtoken", &["authn", "policy::compile"]),

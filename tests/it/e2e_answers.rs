@@ -136,8 +136,13 @@ impl Engine for Panicking {
 async fn a_panic_is_denied_and_the_worker_lives_on() {
     let directory = policy_directory(&Usual::new().yaml);
     let mut out = Diagnostics::default();
-    let snapshot = Snapshot::build(&policies_of(directory.path()), token_cache(0), &mut out)
-        .expect("compiles");
+    let snapshot = Snapshot::build(
+        &policies_of(directory.path()),
+        token_cache(0),
+        None,
+        &mut out,
+    )
+    .expect("compiles");
     let pipeline = Pipeline::new(
         snapshot,
         Arc::new(SystemClock::new()),

@@ -23,6 +23,8 @@ mod e2e_pins;
 #[cfg(test)]
 mod e2e_policies;
 #[cfg(test)]
+mod e2e_reload;
+#[cfg(test)]
 mod edge;
 #[cfg(test)]
 mod issuer;

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
@@ -10,7 +9,9 @@ use serde_json::json;
 
 use crate::issuer::{Issuer, Mood};
 use crate::support::portcullis::Portcullis;
-use crate::world::{Signer, Usual, World, get, policies_of, policy_directory, serve};
+use crate::world::{
+    Signer, Usual, World, get, mount_config_map, policies_of, policy_directory, serve,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -303,25 +304,12 @@ async fn a_port_that_is_taken_is_named() {
     }
 }
 
-/// Writes files as Kubernetes mounts a ConfigMap: links to `..data`, a link to a dated directory.
-fn mount_config_map(at: &Path, files: &[(&str, &str)]) {
-    let dated = at.join("..2026_11_22_10_00_00.123456789");
-    std::fs::create_dir_all(&dated).expect("can be made");
-    for (name, text) in files {
-        std::fs::write(dated.join(name), text).expect("can be written");
-        std::os::unix::fs::symlink(Path::new("..data").join(name), at.join(name))
-            .expect("can be linked");
-    }
-    std::os::unix::fs::symlink("..2026_11_22_10_00_00.123456789", at.join("..data"))
-        .expect("can be linked");
-}
-
 #[tokio::test]
 async fn a_config_map_is_read_once() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let policies = policies_of(directory.path());
     std::fs::create_dir(&policies).expect("can be made");
-    mount_config_map(&policies, &[("policies.yaml", &Usual::new().yaml)]);
+    mount_config_map(&policies, 1, &[("policies.yaml", &Usual::new().yaml)]);
     let portcullis = Portcullis::start(serve(directory.path())).await;
     let loaded = portcullis
         .wait_for_log(|line| line["message"] == "policies loaded")

@@ -229,7 +229,15 @@ impl World {
         arguments: &[&str],
         configure: impl FnOnce(EnvoyConfig) -> EnvoyConfig,
     ) -> Self {
-        let directory = policy_directory(policies);
+        Self::of(policy_directory(policies), arguments, configure).await
+    }
+
+    /// The same for a directory that a test filled itself.
+    pub async fn of(
+        directory: TempDir,
+        arguments: &[&str],
+        configure: impl FnOnce(EnvoyConfig) -> EnvoyConfig,
+    ) -> Self {
         let socket = directory.path().join("check.sock");
         let upstream = Upstream::start().await;
         let mut launch = serve(directory.path()).arg("--listen-unix").arg(&socket);
@@ -272,6 +280,28 @@ pub fn policy_directory(policies: &str) -> TempDir {
 
 pub fn policies_of(directory: &Path) -> PathBuf {
     directory.join("policies")
+}
+
+/// Writes files as Kubernetes mounts a ConfigMap: links to `..data`, a link to a directory of their own. The
+/// next call is the next version: one link is swapped, and the old directory goes.
+pub fn mount_config_map(at: &Path, version: u32, files: &[(&str, &str)]) {
+    use std::os::unix::fs::symlink;
+    let dated = |version: u32| format!("..2026_11_22_10_00_00.{version:09}");
+    let data = at.join(dated(version));
+    std::fs::create_dir_all(&data).expect("can be made");
+    for (name, text) in files {
+        std::fs::write(data.join(name), text).expect("can be written");
+        if !at.join(name).is_symlink() {
+            symlink(Path::new("..data").join(name), at.join(name)).expect("can be linked");
+        }
+    }
+    let next = at.join("..data_tmp");
+    symlink(dated(version), &next).expect("can be linked");
+    std::fs::rename(next, at.join("..data")).expect("can be swapped");
+    if let Some(before) = version.checked_sub(1) {
+        // There is none before the first.
+        let _ = std::fs::remove_dir_all(at.join(dated(before)));
+    }
 }
 
 /// `portcullis serve` on free ports, with a check timeout that a busy machine does not reach.

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::{ISSUER, KEY, PARTNER};
 use crate::diagnostic::Diagnostics;
-use crate::jwks;
 use crate::respond::Allow;
-use crate::test_support::{NOW, Signer, World, claims, compile_with, key_entry, raw, read, with};
+use crate::test_support::{
+    NOW, Signer, World, claims, compile_with, key_entry, key_sets, raw, read, with,
+};
 use crate::verdict::{Reason, Verdict};
 
 /// Two issuers and two lists of keys, each in a header of its own, and what each makes of a request.
@@ -411,7 +412,7 @@ fn a_dependency_that_fails_is_never_passed_over() {
     let text = text.replacen(&inline, "jwks: {url: 'https://login.example.com/jwks'}", 1);
     let mut out = Diagnostics::default();
     let set = read(&[("policy.yaml", &text)], &mut out);
-    let (cells, _) = jwks::prepare(&set, &mut out);
+    let cells = key_sets(&set, &mut out);
     cells["login"].failed();
     let table = compile_with(&set, cells, &mut out);
     let world = World::of(table.unwrap_or_else(|| panic!("{}", out.render())));

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{RevocationFiles, directory};
+use super::{PolicyFiles, RevocationFiles, directory};
 use crate::diagnostic::Diagnostics;
 use crate::policy::source::PolicySet;
 use crate::test_support::mistakes;
@@ -131,7 +131,13 @@ fn f8_a_subdirectory_is_a_mistake() {
 fn revocations_count_whatever_mistakes_stand_beside_them() {
     let directory = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
-    let read = |previous: &RevocationFiles| RevocationFiles::read(directory.path(), previous);
+    let of = |at: &Path, previous: &RevocationFiles| {
+        RevocationFiles::of(
+            &PolicyFiles::read(at, &mut Diagnostics::default()),
+            previous,
+        )
+    };
+    let read = |previous: &RevocationFiles| of(directory.path(), previous);
     put(
         "a.yaml",
         "revocations: [{credential: a}]\npolices: nonsense",
@@ -149,7 +155,7 @@ fn revocations_count_whatever_mistakes_stand_beside_them() {
     fs::remove_file(directory.path().join("b.yaml")).unwrap();
     assert_eq!(read(&second), second);
     let nowhere = directory.path().join("nowhere");
-    assert_eq!(RevocationFiles::read(&nowhere, &second), second);
+    assert_eq!(of(&nowhere, &second), second);
     // An entry that is gone from a file that can be read is taken back, and so is a file.
     put("b.yaml", "revocations: [{credential: c}]");
     assert_eq!(read(&second).index().len(), 1);

@@ -448,14 +448,23 @@ fn verifier(
         .as_ref()
         .map(|roles| claimed_roles(roles, known, out));
     // Everything that decides what this verifier makes of a token, so that its entries in the shared cache are
-    // nobody else's.
+    // nobody else's, and its own again after a reload that left it as it was. Written by `Debug`, which
+    // quotes texts, so that no two configurations read alike.
     let configuration = format!(
-        "{name}\0{issuer}\0{audiences:?}\0{:?}\0{clock_skew}\0{:?}\0{roles:?}",
-        algorithms
-            .iter()
-            .map(|&a| algorithm_name(a))
-            .collect::<Vec<_>>(),
-        jwt.jwks.as_ref().map(|jwks| &jwks.value),
+        "{:?}",
+        (
+            name,
+            issuer,
+            &audiences,
+            jwt.any_audience,
+            algorithms
+                .iter()
+                .map(|&a| algorithm_name(a))
+                .collect::<Vec<_>>(),
+            clock_skew,
+            &roles,
+            jwt.jwks.as_ref().map(|jwks| &jwks.value),
+        )
     );
     let rules = ClaimRules {
         authenticator: name.into(),

@@ -1,0 +1,130 @@
+//! Whether files may have changed, told without reading them.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// How coarse the times of a file system may be: a file may change once more after it was looked at and
+/// keep its time.
+const GRAIN: Duration = Duration::from_secs(2);
+
+/// What the file system says of a policy directory and of files beside it. Equal fingerprints mean that
+/// nothing was changed, unless that happened within the grain of the file system's times: see
+/// [`Fingerprint::is_recent`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    directory: DirectoryStat,
+    files: Vec<(PathBuf, Stat)>,
+}
+
+/// Links are followed: that a ConfigMap's files are now another generation's shows in their inodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct DirectoryStat {
+    own: Stat,
+    /// Where `..data` leads, in a directory that Kubernetes mounts.
+    data: Option<PathBuf>,
+    entries: Vec<(OsString, Stat)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stat {
+    There {
+        device: u64,
+        inode: u64,
+        length: u64,
+        mode: u32,
+        /// Seconds and nanoseconds since the epoch.
+        modified: (i64, i64),
+        /// The same of the inode: this one nobody can set back.
+        changed: (i64, i64),
+    },
+    Not(ErrorKind),
+}
+
+impl Stat {
+    fn of(path: &Path) -> Self {
+        match fs::metadata(path) {
+            Ok(metadata) => Self::There {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+                length: metadata.len(),
+                mode: metadata.mode(),
+                modified: (metadata.mtime(), metadata.mtime_nsec()),
+                changed: (metadata.ctime(), metadata.ctime_nsec()),
+            },
+            Err(error) => Self::Not(error.kind()),
+        }
+    }
+
+    /// The last change, if that can be told.
+    fn newest(&self) -> Option<Timestamp> {
+        match *self {
+            Self::There {
+                modified, changed, ..
+            } => {
+                let (seconds, nanoseconds) = modified.max(changed);
+                let micros = seconds
+                    .saturating_mul(1_000_000)
+                    .saturating_add(nanoseconds / 1_000);
+                Some(Timestamp::from_micros(micros))
+            }
+            Self::Not(_) => None,
+        }
+    }
+}
+
+impl Fingerprint {
+    /// Looks at a directory and at `files`, wherever they are. What is not there has a fingerprint, too.
+    pub fn of<'p>(directory: &Path, files: impl IntoIterator<Item = &'p PathBuf>) -> Self {
+        let mut entries: Vec<(OsString, Stat)> = fs::read_dir(directory)
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok)
+            .map(|entry| entry.file_name())
+            .filter(|name| !name.to_string_lossy().starts_with('.'))
+            .map(|name| {
+                let stat = Stat::of(&directory.join(&name));
+                (name, stat)
+            })
+            .collect();
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let files = files
+            .into_iter()
+            .map(|path| (path.clone(), Stat::of(path)))
+            .collect();
+        Self {
+            directory: DirectoryStat {
+                own: Stat::of(directory),
+                data: fs::read_link(directory.join("..data")).ok(),
+                entries,
+            },
+            files,
+        }
+    }
+
+    /// Whether the directory itself is the same in both.
+    pub fn same_directory(&self, other: &Self) -> bool {
+        self.directory == other.directory
+    }
+
+    /// Whether something changed so shortly before `now` (or after it, where clocks differ) that it may have
+    /// changed again without a trace. Then only reading tells.
+    pub fn is_recent(&self, now: Timestamp) -> bool {
+        let stats = self.directory.entries.iter().map(|(_, stat)| stat);
+        let files = self.files.iter().map(|(_, stat)| stat);
+        let newest = stats
+            .chain(files)
+            .chain([&self.directory.own])
+            .filter_map(Stat::newest)
+            .max();
+        newest.is_some_and(|newest| newest.plus(GRAIN) > now)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Everything that one policy set is made of, as it was at one moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::config::fingerprint::Fingerprint;
+use crate::config::load::{PolicyFiles, whole_file};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::policy::source::PolicySet;
+use crate::secret::{Digest, Secret};
+
+/// The longest file that a policy may refer to, in bytes.
+const MAX_REFERRED_BYTES: usize = 4 * 1024 * 1024;
+
+/// How often files that change while they are read are read again.
+const ATTEMPTS: usize = 5;
+
+/// The policies of a directory and the files that they refer to, read together.
+pub struct Inputs {
+    /// The policy files.
+    pub policies: PolicyFiles,
+    /// What was written.
+    pub set: PolicySet,
+    /// The files that it refers to.
+    pub files: ReferredFiles,
+    /// Equal where the contents of all files are equal, wherever they stand.
+    pub digest: Digest,
+    /// What the file system said of them.
+    pub fingerprint: Fingerprint,
+}
+
+impl Inputs {
+    /// Reads a policy directory. Mistakes are pushed to `out`.
+    ///
+    /// Files may change while they are read. They are looked at before and after, and read again if they
+    /// moved, so that what is compiled never mixes two versions; if they keep moving, that is an error.
+    pub fn read(directory: &Path, out: &mut Diagnostics) -> Self {
+        Self::read_while(directory, out, || {})
+    }
+
+    /// The same, with something that happens between reading the policies and reading what they refer to.
+    fn read_while(directory: &Path, out: &mut Diagnostics, mut meanwhile: impl FnMut()) -> Self {
+        let mut attempt = 1;
+        loop {
+            let mut found = Diagnostics::default();
+            let before = Fingerprint::of(directory, []);
+            let policies = PolicyFiles::read(directory, &mut found);
+            let set = policies.decode(&mut found);
+            meanwhile();
+            let paths: BTreeSet<PathBuf> = set.referred_files().map(Path::to_owned).collect();
+            let between = Fingerprint::of(directory, &paths);
+            let files = ReferredFiles::read(paths);
+            let after = Fingerprint::of(directory, files.paths());
+            let still = before.same_directory(&between) && between == after;
+            if still || attempt == ATTEMPTS {
+                out.append(found);
+                if !still {
+                    out.push(Diagnostic::global_error("files-moving", format!(
+                        "the files of {} keep changing while they are read", directory.display()
+                    )).with_help("they are read again when they rest; write them beside the directory and move them into it"));
+                }
+                return Self {
+                    digest: digest(directory, &policies, &files),
+                    policies,
+                    set,
+                    files,
+                    fingerprint: after,
+                };
+            }
+            attempt += 1;
+        }
+    }
+
+    /// The digest that [`Inputs::read`] would have, as long as the same files are referred to.
+    pub fn digest_of(directory: &Path, referred: &BTreeSet<PathBuf>) -> Digest {
+        let policies = PolicyFiles::read(directory, &mut Diagnostics::default());
+        digest(directory, &policies, &ReferredFiles::read(referred.clone()))
+    }
+}
+
+/// The digest of names and contents, and of what is wrong with the directory. Each part is hashed first, so that no two lists of parts read alike.
+fn digest(directory: &Path, policies: &PolicyFiles, files: &ReferredFiles) -> Digest {
+    let mut parts = Vec::new();
+    let mut add = |name: &Path, bytes: Result<&[u8], &str>| {
+        let name = name.strip_prefix(directory).unwrap_or(name);
+        parts.extend_from_slice(Digest::of(name.as_os_str().as_encoded_bytes()).bytes());
+        let (kind, bytes) = match bytes {
+            Ok(bytes) => (b'+', bytes),
+            Err(error) => (b'-', error.as_bytes()),
+        };
+        parts.push(kind);
+        parts.extend_from_slice(Digest::of(bytes).bytes());
+    };
+    for (name, bytes) in policies.iter() {
+        add(name, bytes);
+    }
+    for (path, bytes) in &files.0 {
+        add(
+            path,
+            bytes.as_ref().map(Secret::expose).map_err(String::as_str),
+        );
+    }
+    add(Path::new(""), Err(policies.problems()));
+    Digest::of(&parts)
+}
+
+/// The contents of files that policies refer to: key sets, secrets.
+#[derive(Default)]
+pub struct ReferredFiles(BTreeMap<PathBuf, Result<Secret, String>>);
+
+impl ReferredFiles {
+    /// Reads files; one that cannot be read keeps the reason.
+    pub fn read(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let read = |path: PathBuf| {
+            let bytes = whole_file(&path, MAX_REFERRED_BYTES).map(Secret::new);
+            (path, bytes)
+        };
+        Self(paths.into_iter().map(read).collect())
+    }
+
+    /// The content of a file.
+    ///
+    /// # Errors
+    /// The text of why it could not be read.
+    pub fn get(&self, path: &Path) -> Result<&[u8], &str> {
+        match self.0.get(path) {
+            Some(bytes) => bytes.as_ref().map(Secret::expose).map_err(String::as_str),
+            // Whoever refers to a file in a new way has to say so in `PolicySet::referred_files`.
+            None => Err("it is not among the files that the policies refer to"),
+        }
+    }
+
+    /// Their paths, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.0.keys()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Inputs;
+use crate::diagnostic::Diagnostics;
+use crate::test_support::mistakes;
+
+const POLICY: &str = "policies: {p: {hosts: [a], routes: [{path: /, public: true}]}}";
+const LOGIN: &str =
+    "authenticators: {login: {jwt: {issuer: i, any_audience: true, jwks: {file: ../keys.json}}}}";
+
+fn read(directory: &Path) -> (Inputs, Diagnostics) {
+    let mut out = Diagnostics::default();
+    (Inputs::read(directory, &mut out), out)
+}
+
+/// `policies/` with a policy and an authenticator whose keys stand beside.
+fn written() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let policies = dir.path().join("policies");
+    fs::create_dir(&policies).unwrap();
+    fs::write(policies.join("p.yaml"), POLICY).unwrap();
+    fs::write(policies.join("login.yaml"), LOGIN).unwrap();
+    fs::write(dir.path().join("keys.json"), "{}").unwrap();
+    (dir, policies)
+}
+
+#[test]
+fn what_policies_refer_to_belongs_to_them() {
+    let (_dir, policies) = written();
+    let (inputs, out) = read(&policies);
+    assert!(out.is_empty(), "{}", out.render());
+    let file = policies.join("../keys.json");
+    assert_eq!(inputs.files.paths().collect::<Vec<_>>(), [&file]);
+    assert_eq!(inputs.files.get(&file), Ok(&b"{}"[..]));
+    assert!(inputs.files.get(Path::new("/other")).is_err());
+}
+
+#[test]
+fn the_digest_is_of_names_and_contents_and_of_nothing_else() {
+    let (dir, policies) = written();
+    let referred: BTreeSet<PathBuf> = [policies.join("../keys.json")].into();
+    let digest = || {
+        let digest = read(&policies).0.digest;
+        assert!(digest == Inputs::digest_of(&policies, &referred));
+        digest
+    };
+    let first = digest();
+    fs::write(policies.join("p.yaml"), POLICY).unwrap();
+    assert!(digest() == first, "written again");
+    let elsewhere = written();
+    assert!(read(&elsewhere.1).0.digest == first, "wherever they stand");
+    let changes: [(&str, &dyn Fn()); 5] = [
+        ("content", &|| {
+            fs::write(policies.join("p.yaml"), format!("{POLICY}\n")).unwrap()
+        }),
+        ("a name", &|| {
+            fs::rename(policies.join("p.yaml"), policies.join("q.yaml")).unwrap()
+        }),
+        ("a file", &|| {
+            fs::write(policies.join("z.yaml"), "#").unwrap()
+        }),
+        ("the keys", &|| {
+            fs::write(dir.path().join("keys.json"), "{\"keys\": []}").unwrap()
+        }),
+        ("no keys", &|| {
+            fs::remove_file(dir.path().join("keys.json")).unwrap()
+        }),
+    ];
+    let mut seen = vec![first];
+    for (what, change) in changes {
+        change();
+        let digest = digest();
+        assert!(!seen.contains(&digest), "{what}");
+        seen.push(digest);
+    }
+}
+
+#[test]
+fn a_file_that_was_only_opened_for_writing_is_no_file_that_says_nothing() {
+    let (_dir, policies) = written();
+    fs::write(policies.join("p.yaml"), "").unwrap();
+    assert_eq!(mistakes(&read(&policies).1), [("unreadable-file", 0)]);
+}
+
+#[test]
+fn what_would_be_waited_for_is_not_read() {
+    let (dir, policies) = written();
+    let keys = dir.path().join("keys.json");
+    fs::remove_file(&keys).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&keys).status();
+    assert!(made.unwrap().success());
+    let (inputs, _) = read(&policies);
+    let error = inputs
+        .files
+        .get(&policies.join("../keys.json"))
+        .unwrap_err();
+    assert!(error.contains("no regular file"), "{error}");
+}
+
+#[test]
+fn files_that_change_while_they_are_read_are_read_again() {
+    let (dir, policies) = written();
+    let other = POLICY.replace("{p:", "{other:");
+    for (changes, good) in [(0, true), (1, true), (4, true), (5, false), (9, false)] {
+        fs::write(policies.join("p.yaml"), POLICY).unwrap();
+        let mut left = changes;
+        let meanwhile = || {
+            if left > 0 {
+                left -= 1;
+                // In its place, so that it shows whatever the grain of the file system's times.
+                fs::write(dir.path().join("next"), &other).unwrap();
+                fs::rename(dir.path().join("next"), policies.join("p.yaml")).unwrap();
+            }
+        };
+        let mut out = Diagnostics::default();
+        let inputs = Inputs::read_while(&policies, &mut out, meanwhile);
+        let name = &inputs.set.policies[0].name.value;
+        if good {
+            assert!(out.is_empty(), "{changes}: {}", out.render());
+            assert_eq!(name, if changes == 0 { "p" } else { "other" }, "{changes}");
+        } else {
+            assert_eq!(mistakes(&out), [("files-moving", 0)], "{changes}");
+        }
+    }
+}
