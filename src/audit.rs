@@ -96,6 +96,8 @@ pub struct Trail {
     pub proven: Option<Proven>,
     /// What the candidate policies say of the same request, where there are any.
     pub candidate: Option<Beside>,
+    /// What a route in shadow says of it, where one covers it.
+    pub shadow: Option<Beside>,
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
     ended: bool,
@@ -160,6 +162,7 @@ impl Trail {
             progress: Progress::default(),
             proven: None,
             candidate: None,
+            shadow: None,
             clock: Arc::clone(clock),
             recorder: Arc::clone(recorder),
             ended: false,
@@ -265,6 +268,12 @@ impl Record<'_> {
         Some((beside, Difference::between(self.reason, beside.reason)))
     }
 
+    /// What a route in shadow says, and how that differs; nothing where none covers the request.
+    pub fn shadow(&self) -> Option<(&Beside, Difference)> {
+        let beside = self.trail.shadow.as_ref()?;
+        Some((beside, Difference::between(self.reason, beside.reason)))
+    }
+
     /// The caller's trace context, if there is one.
     pub const fn trace(&self) -> Option<&TraceContext> {
         self.trail.trace.as_ref()
@@ -318,7 +327,10 @@ impl Record<'_> {
         if let Some((beside, difference)) = self.candidate()
             && difference != Difference::Same
         {
-            line.candidate(beside);
+            line.beside("candidate", beside);
+        }
+        if let Some((beside, _)) = self.shadow() {
+            line.beside("shadow", beside);
         }
         line.end();
     }
@@ -420,8 +432,8 @@ impl<'b> Line<'b> {
         }
     }
 
-    fn candidate(&mut self, beside: &Beside) {
-        self.name("candidate");
+    fn beside(&mut self, name: &'static str, beside: &Beside) {
+        self.name(name);
         let mut line = Line::begin(self.buffer);
         line.text("decision", decision(beside.reason));
         line.text("reason", beside.reason.as_str());

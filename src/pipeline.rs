@@ -1,6 +1,7 @@
 //! What happens to one request, stage by stage.
 
 mod candidate;
+mod shadow;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -12,10 +13,11 @@ use futures_util::FutureExt;
 
 use crate::audit::trace_context::TraceContext;
 use crate::audit::{Recorder, Trail};
+use crate::authn::identity::Identity;
 use crate::clock::Clock;
 use crate::limit::Admission;
 use crate::pipeline::candidate::Candidate;
-use crate::policy::authorise::Routed;
+use crate::policy::authorise::{Caller, Routed};
 use crate::policy::compile::PolicyTable;
 use crate::policy::revocation::Revocations;
 use crate::request::raw::RawCheck;
@@ -138,13 +140,18 @@ impl Pipeline {
         if table.reading.trusted_hops > 0 {
             trail.called_from(request.client_address());
         }
+        let revocations = revocations.load_full();
+        if table.shadow.is_some() {
+            trail.shadow = shadow::judge(&request, table, &revocations, self.clock.as_ref());
+        }
         let routed = Routed::choose(request, table)?;
         trail.route = Some(Arc::clone(routed.route()));
         let caller = routed
             .authenticate(self.clock.as_ref(), &mut trail.progress)
             .await?;
         trail.proven = caller.identity().proven().cloned();
-        caller.not_revoked(&revocations.load())?;
+        caller.not_revoked(&revocations)?;
+        not_revoked_in_shadow(&caller, trail)?;
         let now = self.clock.now();
         let grant = caller.authorise(now)?;
         let admission = Admission::admit(grant);
@@ -161,6 +168,17 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+/// Revocations bind where nothing else is enforced, too.
+fn not_revoked_in_shadow(caller: &Caller, trail: &Trail) -> Result<(), Refusal> {
+    let unproven = matches!(caller.identity(), Identity::Unproven(_));
+    let beside = trail.shadow.as_ref().map(|beside| beside.reason);
+    if unproven && beside == Some(Reason::CredentialsRevoked) {
+        let detail = "`revocations` names the credential that was sent";
+        return Err(Refusal::new(Reason::CredentialsRevoked, detail));
+    }
+    Ok(())
 }
 
 /// A fault of ours: logged, and denied.

@@ -14,7 +14,7 @@ use crate::limit::Admission;
 use crate::policy::authorise::Granted;
 use crate::policy::compile::PolicyTable;
 use crate::policy::field::Facts;
-use crate::policy::inject::HeaderLine;
+use crate::policy::inject::{HeaderLine, InjectPlan};
 use crate::policy::route::Route;
 use crate::verdict::{PublicClass, Reason, Refusal, title};
 
@@ -23,6 +23,7 @@ use crate::verdict::{PublicClass, Reason, Refusal, title};
 pub struct Allow {
     id: DecisionId,
     route: Arc<Route>,
+    plan: Arc<InjectPlan>,
     identity: Identity,
     set: Vec<HeaderLine>,
     absent: Vec<Arc<str>>,
@@ -61,7 +62,12 @@ impl Allow {
             stripped,
         } = admission.into_parts();
         let facts = Facts::of(&request, &route, &identity, now);
-        let (set, absent) = route.inject.evaluate(&facts)?;
+        let plan = match &identity {
+            Identity::Unproven(_) => &table.nothing,
+            _ => &route.inject,
+        };
+        let plan = Arc::clone(plan);
+        let (set, absent) = plan.evaluate(&facts)?;
         let is_set = |name: &[u8]| set.iter().any(|(set, _)| set.as_bytes() == name);
         let carried: Vec<Bytes> = table
             .managed
@@ -77,6 +83,7 @@ impl Allow {
             stripped,
             identity,
             route,
+            plan,
         })
     }
 
@@ -92,13 +99,10 @@ impl Allow {
 
     /// Headers to remove; none of them is among those that are set.
     pub fn removed(&self) -> impl Iterator<Item = &[u8]> {
-        let planned = self
-            .route
-            .inject
-            .removed()
-            .iter()
-            .map(|name| name.as_bytes());
-        let authn = self.route.authn.as_deref();
+        let planned = self.plan.removed().iter().map(|name| name.as_bytes());
+        // Where nothing is enforced, nothing is taken out either.
+        let enforced = !matches!(self.identity, Identity::Unproven(_));
+        let authn = self.route.authn.as_deref().filter(|_| enforced);
         let credentials = authn.into_iter().flat_map(|authn| authn.always_stripped());
         let credentials = credentials.map(|name| name.as_bytes());
         let shown = self.stripped.headers.iter().map(AsRef::as_ref);

@@ -262,7 +262,8 @@ fn the_lines_members_are_the_fields_of_the_contract() {
     };
     let signer = Signer::ed25519("k");
     let other = "policies: {other: {hosts: ['*'], routes: [{path: /**, public: true}]}}";
-    let world = World::with_candidate(&policy(&signer), other);
+    let next = "  next: {hosts: ['*'], mode: shadow, public: true, routes: [{path: /**}]}";
+    let world = World::with_candidate(&format!("{}{next}\n", policy(&signer)), other);
     let allowed = signer.token(&with(&claims(ISSUER), "azp", json!("app")));
     let mut members: Vec<String> = Vec::new();
     let mut proofs: Vec<String> = Vec::new();
@@ -280,7 +281,8 @@ fn the_lines_members_are_the_fields_of_the_contract() {
             are_fields(message("Proof"), proof);
             proofs.extend(proof.keys().cloned());
         }
-        if let Some(candidate) = object.get("candidate").and_then(Value::as_object) {
+        let beside = ["candidate", "shadow"].map(|name| object.get(name));
+        for candidate in beside.into_iter().flatten().filter_map(Value::as_object) {
             are_fields(message("Candidate"), candidate);
             candidates.extend(candidate.keys().cloned());
         }

@@ -1,6 +1,7 @@
 //! How a caller came to be let past authentication.
 
 use crate::authn::principal::Principal;
+use crate::policy::authorise::ShadowPermit;
 
 /// Who calls, as far as the route asks. There is no way to hold one without a reason: a public route,
 /// an optional one to which nothing was sent, or a proof.
@@ -12,6 +13,8 @@ pub enum Identity {
     Anonymous(AnonymousPermit),
     /// Somebody was proven to call.
     Proven(Proven),
+    /// Nothing but a route in shadow covers the request, and the configuration lets such requests pass.
+    Unproven(ShadowPermit),
 }
 
 impl Identity {
@@ -19,7 +22,7 @@ impl Identity {
     pub const fn proven(&self) -> Option<&Proven> {
         match self {
             Self::Proven(proven) => Some(proven),
-            Self::Public | Self::Anonymous(_) => None,
+            Self::Public | Self::Anonymous(_) | Self::Unproven(_) => None,
         }
     }
 
@@ -27,7 +30,7 @@ impl Identity {
     pub const fn principal(&self) -> Option<&Principal> {
         match self {
             Self::Proven(proven) => Some(&proven.principal),
-            Self::Public | Self::Anonymous(_) => None,
+            Self::Public | Self::Anonymous(_) | Self::Unproven(_) => None,
         }
     }
 }

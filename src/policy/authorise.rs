@@ -20,7 +20,13 @@ use crate::verdict::{Reason, Refusal};
 pub struct Routed {
     request: Request,
     route: Arc<Route>,
+    permit: Option<ShadowPermit>,
 }
+
+/// That a request is covered by a route in shadow and by no other, and that `unenforced: allow` stands.
+/// Only [`Routed::choose`] gives one; who holds it is nobody, and nothing is injected.
+#[derive(Clone, Debug)]
+pub struct ShadowPermit(());
 
 impl Routed {
     /// Chooses the route.
@@ -38,8 +44,21 @@ impl Routed {
                 ),
             ));
         }
-        let route = Arc::clone(table.routes.choose(&request)?);
-        Ok(Self { request, route })
+        let (route, permit) = match table.routes.choose(&request) {
+            Ok(route) => (route, None),
+            Err(refusal) if refusal.reason == Reason::RouteUnknown && table.unenforced_allow => {
+                let shadow = table.shadow.as_ref();
+                let route = shadow.and_then(|shadow| shadow.choose(&request).ok());
+                (route.ok_or(refusal)?, Some(ShadowPermit(())))
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        let route = Arc::clone(route);
+        Ok(Self {
+            request,
+            route,
+            permit,
+        })
     }
 
     /// The route.
@@ -56,9 +75,10 @@ impl Routed {
         clock: &dyn Clock,
         progress: &mut Progress,
     ) -> Result<Caller, Refusal> {
-        let (identity, stripped) = match &self.route.authn {
-            None => (Identity::Public, Stripped::default()),
-            Some(authn) => {
+        let (identity, stripped) = match (&self.permit, &self.route.authn) {
+            (Some(permit), _) => (Identity::Unproven(permit.clone()), Stripped::default()),
+            (None, None) => (Identity::Public, Stripped::default()),
+            (None, Some(authn)) => {
                 let environment = &self.route.environment;
                 authn
                     .authenticate(&self.request, environment, clock, progress)
@@ -66,7 +86,7 @@ impl Routed {
             }
         };
         // Taken apart after the wait, so that what is suspended holds them once.
-        let Self { request, route } = self;
+        let Self { request, route, .. } = self;
         Ok(Caller {
             request,
             route,
@@ -107,6 +127,10 @@ impl Caller {
     /// where it is an anonymous caller who lacks one of the last three; `condition_false`,
     /// `condition_failed`.
     pub fn authorise(self, now: Timestamp) -> Result<Grant, Refusal> {
+        // The rules are those of a route in shadow: they were judged beside, and decide nothing.
+        if let Identity::Unproven(_) = self.identity {
+            return Ok(Grant { caller: self });
+        }
         self.is_at_allowed_address()?;
         self.is_among_callers()?;
         for rule in &self.route.scopes {
@@ -195,9 +219,39 @@ impl Caller {
     fn lacks(&self, reason: Reason, detail: String) -> Refusal {
         let reason = match &self.identity {
             Identity::Anonymous(_) => Reason::CredentialsMissing,
-            Identity::Proven(_) | Identity::Public => reason,
+            Identity::Proven(_) | Identity::Public | Identity::Unproven(_) => reason,
         };
         Refusal::new(reason, detail)
+    }
+}
+
+/// A request with the route in shadow that covers it. Nothing that it ends in lets anything pass.
+pub struct InShadow(Routed);
+
+impl InShadow {
+    /// The route in shadow that covers a request, if there is one.
+    pub fn choose(request: &Request, table: &PolicyTable) -> Option<Self> {
+        let route = table.shadow.as_ref()?.choose(request).ok()?;
+        Some(Self(Routed {
+            request: request.clone(),
+            route: Arc::clone(route),
+            permit: None,
+        }))
+    }
+
+    /// The route.
+    pub const fn route(&self) -> &Arc<Route> {
+        &self.0.route
+    }
+
+    /// Judges the request as if the route were enforced, up to where it would be let pass.
+    ///
+    /// # Errors
+    /// What the stages say.
+    pub async fn judge(self, revocations: &Revocations, clock: &dyn Clock) -> Result<(), Refusal> {
+        let caller = self.0.authenticate(clock, &mut Progress::default()).await?;
+        caller.not_revoked(revocations)?;
+        caller.authorise(clock.now()).map(drop)
     }
 }
 

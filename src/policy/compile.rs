@@ -6,6 +6,7 @@ mod consumers;
 mod covers;
 mod demand;
 mod expressions;
+mod index;
 mod managed;
 mod owners;
 mod routes;
@@ -19,9 +20,11 @@ use crate::authn::jwt::TokenCache;
 use crate::authn::key_set::KeySetCell;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::headers::plan::Managed;
+use crate::policy::compile::index::Ready;
 use crate::policy::compile::rules::Known;
+use crate::policy::inject::InjectPlan;
 use crate::policy::route::RouteIndex;
-use crate::policy::source::{Located, Named, PolicySet};
+use crate::policy::source::{Located, Mode, Named, PolicySet};
 use crate::request::Reading;
 use crate::request::path::Relaxations;
 
@@ -45,8 +48,14 @@ pub struct PolicyTable {
     pub reading: Reading,
     /// Which route judges a request.
     pub routes: RouteIndex,
+    /// Which route in shadow judges a request beside; `None` where there are none.
+    pub shadow: Option<RouteIndex>,
+    /// Whether requests pass that only a route in shadow covers.
+    pub unenforced_allow: bool,
     /// The headers that Portcullis owns.
     pub managed: Managed,
+    /// Sets nothing and removes all of them.
+    pub nothing: Arc<InjectPlan>,
     /// The names of all policies, by position.
     pub policies: Vec<Arc<str>>,
     /// All authenticators, in the order of their names.
@@ -83,23 +92,39 @@ pub fn compile(set: &PolicySet, ports: &Ports, out: &mut Diagnostics) -> Option<
         consumers: &consumers,
     };
     let authenticators = authenticators::compile(set, &managed, &known, ports, out);
-    let routes = routes::compile(set, &authenticators, &managed, known, out);
+    let policies = routes::compile(set, &authenticators, &managed, known, out);
+    let defaults = &set.defaults;
+    let not_found = is_said(defaults.unknown_route_not_found.as_ref());
+    let routes = index::build(&policies, Mode::Enforce, not_found, out);
+    let shadow = index::build(&policies, Mode::Shadow, not_found, out);
     if out.has_errors() {
         return None;
     }
-    let defaults = &set.defaults;
+    let compiled = || policies.iter().flat_map(|policy| &policy.routes);
     Some(PolicyTable {
         reading: Reading {
             paths: relaxations(set),
             trusted_hops: defaults.trusted_hops.as_ref().map_or(0, |hops| hops.value),
         },
+        nothing: Arc::new(InjectPlan::new(Vec::new(), &managed)),
         managed,
-        policies: routes.policies,
-        needed_key_sets: needed_key_sets(&routes.used, &authenticators, ports),
+        needed_key_sets: needed_key_sets(
+            compiled().filter(|ready| ready.mode == Mode::Enforce),
+            &authenticators,
+            ports,
+        ),
         authenticators,
-        route_count: routes.count,
+        route_count: compiled().count(),
         consumer_count: consumers.len(),
-        routes: routes.index,
+        routes,
+        shadow: compiled()
+            .any(|ready| ready.mode == Mode::Shadow)
+            .then_some(shadow),
+        unenforced_allow: is_said(defaults.unenforced_allow.as_ref()),
+        policies: policies
+            .iter()
+            .map(|policy| Arc::clone(&policy.name))
+            .collect(),
     })
 }
 
@@ -189,14 +214,19 @@ fn unknown_name<'a>(
 
 /// The key sets of the authenticators that a route asks for. One that no route asks for may stay
 /// unloaded.
-fn needed_key_sets(
-    used: &HashSet<Arc<str>>,
+fn needed_key_sets<'a>(
+    routes: impl Iterator<Item = &'a Ready>,
     authenticators: &[Arc<Authenticator>],
     ports: &Ports,
 ) -> Vec<(Arc<str>, Arc<KeySetCell>)> {
+    let asked = routes.filter_map(|ready| ready.route.authn.as_ref());
+    let used: HashSet<&str> = asked
+        .flat_map(|authn| authn.authenticators())
+        .map(|authenticator| authenticator.name.as_ref())
+        .collect();
     authenticators
         .iter()
-        .filter(|authenticator| used.contains(&authenticator.name))
+        .filter(|authenticator| used.contains(authenticator.name.as_ref()))
         .filter_map(|authenticator| {
             let cell = ports.key_sets.get(authenticator.name.as_ref())?;
             Some((Arc::clone(&authenticator.name), Arc::clone(cell)))

@@ -19,8 +19,6 @@ use crate::verdict::{Reason, Refusal};
 pub struct Route {
     /// The name of its policy.
     pub policy: Arc<str>,
-    /// The policy's position, for tables by policy.
-    pub policy_index: usize,
     /// Its path as written; of a gRPC route `/service/method`.
     pub path: Arc<str>,
     /// Position and name of each path parameter.

@@ -38,6 +38,36 @@ pub struct PolicySet {
     pub defaults: DefaultsSource,
     /// `revocations`.
     pub revocations: Vec<Revocation>,
+    /// `tenants`: in the root only.
+    pub tenants: Vec<Named<TenantSource>>,
+}
+
+/// One of `tenants`: the bounds of a team that writes policies of its own.
+#[derive(Debug)]
+pub struct TenantSource {
+    /// Where it is declared.
+    pub place: Place,
+    /// The hosts that it may serve.
+    pub hosts: Vec<Located<String>>,
+    /// The paths that it may serve; `None`: all of its hosts.
+    pub paths: Option<Vec<Located<String>>>,
+    /// The root's authenticators that it may use.
+    pub uses: Vec<Located<String>>,
+    /// The scopes that it may speak of: exact ones, and patterns whose whole last part is `*`.
+    pub scopes: Vec<Located<String>>,
+    /// What else it may do.
+    pub may: Vec<TenantMay>,
+}
+
+/// What a tenant may do only if it is allowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantMay {
+    /// `public: true`.
+    Public,
+    /// `mode: shadow`.
+    Shadow,
+    /// `forward: true`.
+    Forward,
 }
 
 impl PolicySet {

@@ -32,6 +32,7 @@ pub struct Metrics {
     decisions: Counter<u64>,
     duration: Histogram<f64>,
     candidates: Counter<u64>,
+    shadows: Counter<u64>,
     meter: Meter,
     /// Tells these instruments from others of this process.
     id: usize,
@@ -135,10 +136,15 @@ impl Metrics {
                 "Decisions that the candidate policies would have made, by how they differ",
             )
             .build();
+        let shadows = meter
+            .u64_counter("portcullis.shadow.decisions")
+            .with_description("Decisions that routes in shadow would have made, by how they differ")
+            .build();
         Self {
             decisions,
             duration,
             candidates,
+            shadows,
             meter,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         }
@@ -163,6 +169,18 @@ impl Metrics {
             count.add(1);
             duration.record(seconds);
         });
+        if let Some((beside, difference)) = record.shadow() {
+            let route = beside.route.as_ref();
+            let policy = route.map_or("", |route| &route.policy);
+            self.shadows.add(
+                1,
+                &[
+                    KeyValue::new("differs", difference.as_str()),
+                    KeyValue::new("policy", policy.to_owned()),
+                    KeyValue::new("reason", beside.reason.as_str()),
+                ],
+            );
+        }
         if let Some((beside, difference)) = record.candidate() {
             // The policy that counts, or else the one that would.
             let policy = record

@@ -11,7 +11,7 @@ use crate::policy::source::{
 };
 
 /// The keys of every level that this version honours.
-const LEVEL: [&str; 10] = [
+const LEVEL: [&str; 11] = [
     "authenticate",
     "optional",
     "public",
@@ -21,11 +21,12 @@ const LEVEL: [&str; 10] = [
     "allow_ips",
     "when",
     "environment",
+    "mode",
     "inject",
 ];
 
 /// The keys of every level that the language has and this version has not.
-const LATER: [&str; 3] = ["limit", "cors", "mode"];
+const LATER: [&str; 2] = ["limit", "cors"];
 
 pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Diagnostics) {
     let own = [
@@ -34,8 +35,9 @@ pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Dia
         "client_address",
         "paths",
         "errors",
+        "unenforced",
     ];
-    let later = ["require", "unenforced"];
+    let later = ["require"];
     let keys: Vec<&str> = LEVEL
         .into_iter()
         .chain(LATER)

@@ -156,8 +156,8 @@ fn a_fault_in_it_is_none_of_the_decision() {
     let recorder: Arc<dyn Recorder> = Arc::<Records>::clone(&records);
     let snapshot = |policy: &str| Arc::new(Snapshot::of_table(table(policy)));
     let public = "policies: {p: {hosts: ['*'], public: true, routes: [{path: /a}]}}";
-    // Once for each trail; then the candidate's key asks.
-    let clock = Arc::new(Faulty(AtomicUsize::new(2)));
+    // Once for each trail and once for the route's conditions; then the candidate's key asks.
+    let clock = Arc::new(Faulty(AtomicUsize::new(3)));
     let pipeline = Pipeline::new(snapshot(public), clock, recorder, false).with_candidate();
     pipeline.replace_candidate(snapshot(&keys("next", "read", "secret")));
     let check = pipeline.check(raw("GET", "/a", &[KEY]), Duration::from_secs(5), None);

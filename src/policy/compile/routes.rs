@@ -1,39 +1,23 @@
 //! Levels, routes and their index.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::authn::{Authenticator, RouteAuthn};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::headers::plan::Managed;
 use crate::policy::compile::covers::covered;
 use crate::policy::compile::demand;
 use crate::policy::compile::expressions::Expressions;
+use crate::policy::compile::index::{CompiledPolicy, Ready};
 use crate::policy::compile::owners::check_owners;
 use crate::policy::compile::rules::{Known, address_rule, caller_rule, role_rule, scope_rule};
 use crate::policy::compile::{DEFAULT_ENVIRONMENT, is_said, push_once, relaxations};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
-use crate::policy::route::{Route, RouteIndex, RouteMethods, RouteTable};
+use crate::policy::route::Route;
 use crate::policy::source::{
-    AuthenticateSource, LevelSource, Located, Named, PolicySet, PolicySource, RouteSource,
+    AuthenticateSource, LevelSource, Located, Mode, Named, PolicySet, PolicySource, RouteSource,
 };
-
-/// All routes, compiled.
-pub(super) struct Routes {
-    /// The names of the authenticators that some route asks for.
-    pub(super) used: HashSet<Arc<str>>,
-    pub(super) index: RouteIndex,
-    pub(super) policies: Vec<Arc<str>>,
-    pub(super) count: usize,
-}
-
-/// A route with where it was written, on its way into tables.
-struct Ready<'a> {
-    route: Arc<Route>,
-    pattern: PathPattern,
-    methods: RouteMethods,
-    place: &'a Place,
-}
 
 struct Compiler<'a> {
     set: &'a PolicySet,
@@ -45,14 +29,14 @@ struct Compiler<'a> {
     expressions: Expressions<'a>,
 }
 
-/// Compiles all policies into one index.
+/// Compiles all policies.
 pub(super) fn compile(
     set: &PolicySet,
     authenticators: &[Arc<Authenticator>],
     managed: &Managed,
     names: Known<'_>,
     out: &mut Diagnostics,
-) -> Routes {
+) -> Vec<CompiledPolicy> {
     let mut compiler = Compiler {
         set,
         by_name: authenticators
@@ -69,101 +53,10 @@ pub(super) fn compile(
         expressions: Expressions::new(managed),
     };
     compiler.check_level(&set.defaults.level, out);
-    let mut policies = Vec::new();
-    let mut ready = Vec::new();
-    let mut hosts: BTreeMap<HostPattern, Vec<usize>> = BTreeMap::new();
-    let mut patterns: Vec<Vec<HostPattern>> = Vec::new();
-    for (index, policy) in set.policies.iter().enumerate() {
-        let name: Arc<str> = policy.name.value.as_str().into();
-        let own = host_patterns(policy, out);
-        for pattern in &own {
-            hosts.entry(pattern.clone()).or_default().push(index);
-        }
-        ready.push(compiler.policy(&name, index, policy, out));
-        patterns.push(own);
-        policies.push(name);
-    }
-    let not_found = set
-        .defaults
-        .unknown_route_not_found
-        .as_ref()
-        .is_some_and(|said| said.value);
-    let mut index = RouteIndex::new(not_found);
-    let mut tables = Tables {
-        ready: &ready,
-        built: HashMap::new(),
-        reported: HashSet::new(),
-    };
-    for (pattern, policies) in hosts {
-        let table = tables.of(policies, &mut index, out);
-        index.serve(pattern, table);
-    }
-    for (position, (name, hosts)) in policies.iter().zip(patterns).enumerate() {
-        let table = tables.of(vec![position], &mut index, out);
-        index.pin(name, hosts, table);
-    }
-    let count = ready.iter().map(Vec::len).sum();
-    let asked = ready
-        .iter()
-        .flatten()
-        .filter_map(|ready| ready.route.authn.as_ref());
-    let used = asked
-        .flat_map(|authn| authn.authenticators())
-        .map(|authenticator| Arc::clone(&authenticator.name))
-        .collect();
-    Routes {
-        used,
-        index,
-        policies,
-        count,
-    }
-}
-
-/// Builds one table for each set of policies that some host is served by.
-struct Tables<'a> {
-    ready: &'a [Vec<Ready<'a>>],
-    built: HashMap<Vec<usize>, usize>,
-    reported: HashSet<(usize, usize)>,
-}
-
-impl Tables<'_> {
-    fn of(&mut self, policies: Vec<usize>, index: &mut RouteIndex, out: &mut Diagnostics) -> usize {
-        if let Some(&table) = self.built.get(&policies) {
-            return table;
-        }
-        let mut table = RouteTable::default();
-        let mut places: HashMap<*const Route, &Place> = HashMap::new();
-        for ready in policies
-            .iter()
-            .filter_map(|&policy| self.ready.get(policy))
-            .flatten()
-        {
-            places.insert(Arc::as_ptr(&ready.route), ready.place);
-            let Err(first) = table.insert(&ready.pattern, &ready.methods, &ready.route) else {
-                continue;
-            };
-            let pair = (
-                Arc::as_ptr(&first) as usize,
-                Arc::as_ptr(&ready.route) as usize,
-            );
-            if !self.reported.insert(pair) {
-                continue;
-            }
-            let mut error = Diagnostic::error(
-                "conflicting-routes",
-                ready.place,
-                format!("another route covers `{}` for the same host and method", ready.route.path),
-            )
-            .with_help("give the two different methods, or merge them; routes of all policies for one host share one table");
-            if let Some(place) = places.get(&Arc::as_ptr(&first)) {
-                error = error.with_related(place, "this one");
-            }
-            out.push(error);
-        }
-        let position = index.add_table(table);
-        self.built.insert(policies, position);
-        position
-    }
+    let policies = set.policies.iter();
+    policies
+        .map(|policy| compiler.policy(policy, out))
+        .collect()
 }
 
 fn host_patterns(policy: &Named<PolicySource>, out: &mut Diagnostics) -> Vec<HostPattern> {
@@ -221,47 +114,43 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn policy(
-        &mut self,
-        name: &Arc<str>,
-        index: usize,
-        policy: &'a Named<PolicySource>,
-        out: &mut Diagnostics,
-    ) -> Vec<Ready<'a>> {
+    fn policy(&mut self, policy: &'a Named<PolicySource>, out: &mut Diagnostics) -> CompiledPolicy {
+        let name: Arc<str> = policy.name.value.as_str().into();
+        let hosts = host_patterns(policy, out);
         self.check_level(&policy.value.level, out);
-        let mut ready = Vec::new();
+        let mut routes = Vec::new();
         for route in &policy.value.routes {
             self.check_level(&route.level, out);
             let Some(covers) = &route.covers else {
                 continue;
             };
-            for (path, place, pattern, methods) in
-                covered(covers, relaxations(self.set).trailing_slash, out)
-            {
-                let levels = [&route.level, &policy.value.level, &self.set.defaults.level];
-                let Some(compiled) = self.route(name, index, route, &path, &pattern, levels, out)
-                else {
+            let levels = [&route.level, &policy.value.level, &self.set.defaults.level];
+            let mode = levels.iter().find_map(|level| level.mode.as_ref());
+            let mode = mode.map_or(Mode::Enforce, |mode| mode.value);
+            let ignore_slash = relaxations(self.set).trailing_slash;
+            for (path, place, pattern, methods) in covered(covers, ignore_slash, out) {
+                let Some(compiled) = self.route(&name, route, &path, &pattern, levels, out) else {
                     continue;
                 };
-                ready.push(Ready {
+                routes.push(Ready {
                     route: Arc::new(compiled),
+                    mode,
                     pattern,
                     methods,
-                    place,
+                    place: place.clone(),
                 });
             }
         }
-        ready
+        CompiledPolicy {
+            name,
+            hosts,
+            routes,
+        }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one call site; a struct would only rename them"
-    )]
     fn route(
         &mut self,
         policy: &Arc<str>,
-        policy_index: usize,
         source: &'a RouteSource,
         path: &str,
         pattern: &PathPattern,
@@ -304,7 +193,6 @@ impl<'a> Compiler<'a> {
         let conditions = self.expressions.conditions(&levels, &names, public, out);
         Some(Route {
             policy: Arc::clone(policy),
-            policy_index,
             path: path.into(),
             parameters,
             authn,

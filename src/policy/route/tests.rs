@@ -19,7 +19,6 @@ fn route(policy: &str, path: &str) -> Arc<Route> {
         callers: Vec::new(),
         roles: Vec::new(),
         policy: policy.into(),
-        policy_index: 0,
         path: path.into(),
         parameters: Box::default(),
         authn: None,
