@@ -324,3 +324,46 @@ policies:
         assert_eq!(challenge, expected);
     }
 }
+
+#[test]
+fn expressions_tell_the_upstream_of_every_member() {
+    let (first, second) = (key_entry("k1", "one"), key_entry("k2", "two"));
+    let world = World::new(&format!(
+        "
+authenticators:
+  app: {{api_key: {{from: [{{header: x-app}}]}}}}
+  desk: {{api_key: {{from: [{{header: x-desk}}]}}}}
+consumers:
+  shop: {{credentials: {{app: [{first}]}}}}
+  till: {{credentials: {{desk: [{second}]}}}}
+policies:
+  api:
+    hosts: ['*']
+    authenticate: {{all: [app, desk]}}
+    inject:
+      x-pair: 'principal.subject + \"/\" + auth[\"desk\"].subject'
+      x-none: '\"mesh\" in auth ? \"yes\" : \"no\"'
+      x-way: request.headers[\"x-way\"] + route.path
+    routes: [{{path: /**}}]
+"
+    ));
+    let keys = [("x-app", "one"), ("x-desk", "two"), ("x-way", "in:")];
+    let Verdict::Allow(allow) = world.judge(raw("GET", "/a", &keys)) else {
+        panic!("{:?}", world.records.last());
+    };
+    let set: BTreeMap<&str, &str> = allow
+        .set()
+        .iter()
+        .map(|(name, value)| (name.as_ref(), value.as_str()))
+        .collect();
+    let expected = [
+        ("x-none", "no"),
+        ("x-pair", "shop/till"),
+        ("x-way", "in:/**"),
+    ];
+    assert_eq!(set, BTreeMap::from(expected));
+    // What can't be computed is not left out.
+    assert_eq!(world.get("/a", &keys[..2]), Reason::InjectRefused);
+    let line = world.records.last().line;
+    assert!(line.contains("is absent"), "{line}");
+}
