@@ -198,6 +198,19 @@ impl RouteAuthn {
         }
     }
 
+    /// Whether every way in proves an authenticator that is `required`, by its name.
+    pub fn always_proves(&self, required: impl Fn(&str) -> bool) -> bool {
+        let leaf = |index: usize| {
+            let authenticator = self.authenticators.get(index);
+            authenticator.is_some_and(|authenticator| required(&authenticator.name))
+        };
+        !self.optional
+            && match &self.demand {
+                Some(demand) => demand.always(&leaf),
+                None => (0..self.authenticators.len()).all(leaf),
+            }
+    }
+
     /// The route's authenticators.
     pub fn authenticators(&self) -> &[Arc<Authenticator>] {
         &self.authenticators

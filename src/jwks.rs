@@ -77,6 +77,15 @@ enum Origin {
     Inline(Digest),
 }
 
+impl KeySets {
+    /// These and those.
+    pub fn extend(&mut self, others: &Self) {
+        let others = others.0.iter();
+        self.0
+            .extend(others.map(|(origin, cell)| (origin.clone(), Arc::clone(cell))));
+    }
+}
+
 /// What [`prepare`] made.
 #[derive(Default)]
 pub struct Prepared {

@@ -155,7 +155,7 @@ impl Pipeline {
         let now = self.clock.now();
         let grant = caller.authorise(now)?;
         let admission = Admission::admit(grant);
-        Allow::new(admission, table, trail.id(), now)
+        Allow::new(admission, trail.id(), now)
     }
 
     fn require_tls(&self, raw: &RawCheck) -> Result<(), Refusal> {

@@ -12,7 +12,6 @@ use crate::clock::Timestamp;
 use crate::ids::DecisionId;
 use crate::limit::Admission;
 use crate::policy::authorise::Granted;
-use crate::policy::compile::PolicyTable;
 use crate::policy::field::Facts;
 use crate::policy::inject::{HeaderLine, InjectPlan};
 use crate::policy::route::Route;
@@ -49,12 +48,7 @@ impl Allow {
     ///
     /// # Errors
     /// `inject_refused`.
-    pub fn new(
-        admission: Admission,
-        table: &PolicyTable,
-        id: DecisionId,
-        now: Timestamp,
-    ) -> Result<Self, Refusal> {
+    pub fn new(admission: Admission, id: DecisionId, now: Timestamp) -> Result<Self, Refusal> {
         let Granted {
             request,
             route,
@@ -63,13 +57,14 @@ impl Allow {
         } = admission.into_parts();
         let facts = Facts::of(&request, &route, &identity, now);
         let plan = match &identity {
-            Identity::Unproven(_) => &table.nothing,
+            Identity::Unproven(_) => &route.owned.nothing,
             _ => &route.inject,
         };
         let plan = Arc::clone(plan);
         let (set, absent) = plan.evaluate(&facts)?;
         let is_set = |name: &[u8]| set.iter().any(|(set, _)| set.as_bytes() == name);
-        let carried: Vec<Bytes> = table
+        let carried: Vec<Bytes> = route
+            .owned
             .managed
             .carried(request.headers(), is_set)
             .map(|name| request.headers().share(name))

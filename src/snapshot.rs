@@ -2,15 +2,18 @@
 
 pub mod status;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 use crate::authn::jwt::TokenCache;
 use crate::config::inputs::Inputs;
+use crate::config::load::{RevocationFiles, TenantInputs};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::jwks::{self, Fetch, KeySets};
-use crate::policy::compile::{self, PolicyTable, Ports};
+use crate::policy::compile::{Declared, PolicyTable, Ports};
 use crate::policy::revocation::Revocations;
+use crate::policy::source::PolicySet;
 
 /// A policy directory, compiled. Immutable: a request sees one from start to end.
 pub struct Snapshot {
@@ -22,6 +25,8 @@ pub struct Snapshot {
     pub fetches: Vec<Fetch>,
     /// All key sets, for the snapshot after this one.
     key_sets: KeySets,
+    /// What serves of each tenant, for the snapshot after this one.
+    tenants: BTreeMap<String, Arc<PolicySet>>,
 }
 
 impl Snapshot {
@@ -40,7 +45,7 @@ impl Snapshot {
         out: &mut Diagnostics,
     ) -> Option<Arc<Self>> {
         let inputs = Inputs::read(directory, out);
-        Self::compile(&inputs, token_cache, previous, out)
+        Self::compile(&inputs, &token_cache, previous, out)
     }
 
     /// The same for what was read before.
@@ -49,18 +54,69 @@ impl Snapshot {
     /// `None` if `out` holds an error at the end.
     pub fn compile(
         inputs: &Inputs,
-        token_cache: TokenCache,
+        token_cache: &TokenCache,
         previous: Option<&Self>,
         out: &mut Diagnostics,
     ) -> Option<Arc<Self>> {
-        let none = KeySets::default();
-        let known = previous.map_or(&none, |previous| &previous.key_sets);
-        let prepared = jwks::prepare(&inputs.set, &inputs.files, known, out);
+        let mut known =
+            previous.map_or_else(KeySets::default, |previous| previous.key_sets.clone());
+        let prepared = jwks::prepare(&inputs.set, &inputs.files, &known, out);
+        known.extend(&prepared.key_sets);
+        let mut kept = prepared.key_sets;
+        let mut fetches = prepared.fetches;
         let ports = Ports {
             key_sets: prepared.by_authenticator,
-            token_cache,
+            token_cache: token_cache.clone(),
         };
-        let table = compile::compile(&inputs.set, &ports, out)?;
+        let declared = Declared::of(&inputs.set, out);
+        let root = declared.root(&inputs.set, &ports, out);
+        report_undeclared(inputs, &declared, out);
+        // What is wrong with the root is wrong for all.
+        if out.has_errors() {
+            return None;
+        }
+        let mut attempt = |name: &str, set: &Arc<PolicySet>, out: &mut Diagnostics| {
+            let prepared = jwks::prepare(set, &inputs.files, &known, out);
+            let ports = Ports {
+                key_sets: prepared.by_authenticator,
+                token_cache: token_cache.clone(),
+            };
+            let tenant = root.tenant(name, set, &ports, out)?;
+            kept.extend(&prepared.key_sets);
+            for fetch in prepared.fetches {
+                if !fetches
+                    .iter()
+                    .any(|known| Arc::ptr_eq(&known.cell, &fetch.cell))
+                {
+                    fetches.push(fetch);
+                }
+            }
+            Some((tenant, Arc::clone(set)))
+        };
+        let mut problems = Diagnostics::default();
+        let (mut compiled, mut good) = (Vec::new(), BTreeMap::new());
+        for name in declared.names() {
+            let newest = inputs.tenants.get(name);
+            let serves = newest.and_then(|tenant| {
+                let mut found = tenant.problems.clone();
+                check_files(name, tenant, &mut found);
+                let serves = attempt(name, &tenant.set, &mut found);
+                let usable = !found.has_errors();
+                problems.append(found);
+                serves.filter(|_| usable)
+            });
+            if newest.is_none() {
+                problems.push(no_files(name));
+            }
+            // The last good ones, under the bounds and with the authenticators that the root has now.
+            let before = previous.and_then(|previous| previous.tenants.get(name));
+            let serves = serves.or_else(|| attempt(name, before?, &mut Diagnostics::default()));
+            if let Some((_, set)) = &serves {
+                good.insert(name.to_owned(), Arc::clone(set));
+            }
+            compiled.push((name, serves.map(|(tenant, _)| tenant)));
+        }
+        let table = root.assemble(&compiled, out)?;
         if table.route_count == 0 {
             out.push(
                 Diagnostic::global_error("no-routes", "no route is defined: every request would be refused")
@@ -68,10 +124,13 @@ impl Snapshot {
             );
             return None;
         }
+        out.append(problems);
+        let revocations = RevocationFiles::of(&inputs.policies, &RevocationFiles::default());
         Some(Arc::new(Self {
-            revocations: Arc::new(Revocations::new(inputs.set.revocations.iter().cloned())),
-            fetches: prepared.fetches,
-            key_sets: prepared.key_sets,
+            fetches,
+            key_sets: kept,
+            tenants: good,
+            revocations: Arc::new(revocations.index()),
             ..Self::of_table(table)
         }))
     }
@@ -83,6 +142,7 @@ impl Snapshot {
             revocations: Arc::default(),
             fetches: Vec::new(),
             key_sets: KeySets::default(),
+            tenants: BTreeMap::new(),
         }
     }
 
@@ -99,3 +159,43 @@ impl Snapshot {
             .map(|(name, _)| name.as_ref())
     }
 }
+
+/// Reports directories that belong to nobody.
+fn report_undeclared(inputs: &Inputs, declared: &Declared<'_>, out: &mut Diagnostics) {
+    for (name, tenant) in &inputs.tenants {
+        if !declared.names().any(|declared| declared == name) {
+            let message = format!("{} is no tenant's directory", tenant.directory.display());
+            out.push(
+                Diagnostic::global_error("undeclared-directory", message)
+                    .with_help(format!("declare the tenant in the root, `tenants: {{{name}: {{hosts: […]}}}}`, or put the files into the policy directory itself")),
+            );
+        }
+    }
+}
+
+/// A tenant refers to files of its own directory only: what others keep is none of its business.
+fn check_files(name: &str, tenant: &TenantInputs, out: &mut Diagnostics) {
+    let outside = |path: &&Path| {
+        let up = path.components().any(|part| part == Component::ParentDir);
+        up || !path.starts_with(&tenant.directory)
+    };
+    for path in tenant.set.referred_files().filter(outside) {
+        let message = format!(
+            "the tenant `{name}` may not refer to {}, which is outside its directory",
+            path.display()
+        );
+        out.push(
+            Diagnostic::global_error("outside-tenant", message)
+                .with_help("put the file into the tenant's directory"),
+        );
+    }
+}
+
+fn no_files(name: &str) -> Diagnostic {
+    let message = format!("the tenant `{name}` is declared and has no directory");
+    Diagnostic::global_error("tenant-without-files", message)
+        .with_help("its hosts and paths are answered 503 until its files are there")
+}
+
+#[cfg(test)]
+mod tests;

@@ -195,10 +195,13 @@ impl World {
     }
 
     pub(crate) fn with_revocations(table: PolicyTable, revocations: Arc<Revocations>) -> Self {
-        let (clock, records) = (clock(), Arc::new(Records::default()));
         let mut snapshot = Snapshot::of_table(table);
         snapshot.revocations = revocations;
-        let snapshot = Arc::new(snapshot);
+        Self::serving(Arc::new(snapshot))
+    }
+
+    pub(crate) fn serving(snapshot: Arc<Snapshot>) -> Self {
+        let (clock, records) = (clock(), Arc::new(Records::default()));
         let ticking: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let recorder: Arc<dyn Recorder> = Arc::<Records>::clone(&records);
         Self {

@@ -220,6 +220,9 @@ reasons! {
     /// The check outlived its budget.
     DeadlineExceeded = "deadline_exceeded", Unavailable,
         "The request could not be checked in time. Retry later.";
+    /// The policies of the tenant whose host and path it is do not compile.
+    PolicyInvalid = "policy_invalid", Unavailable,
+        "The request could not be checked just now. Retry later.";
     /// Too many checks are in flight.
     Overloaded = "overloaded", Unavailable,
         "Too many requests are being checked just now. Retry later.";

@@ -131,6 +131,15 @@ impl Demand {
         }
     }
 
+    /// Whether every way to meet the demand has an authenticator that `holds`.
+    pub fn always(&self, holds: &impl Fn(usize) -> bool) -> bool {
+        match self {
+            Self::One(index) => holds(*index),
+            Self::Any(ways) => ways.iter().all(|way| way.always(holds)),
+            Self::All { members, .. } => members.iter().any(|member| member.always(holds)),
+        }
+    }
+
     /// All authenticators of the tree, in order; one that stands twice is named twice.
     pub fn leaves(&self) -> Vec<usize> {
         match self {

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &CheckArgs) -> u8 {
             if !diagnostics.is_empty() {
                 Output::note(&diagnostics.render());
             }
-            if let Some(snapshot) = &snapshot {
+            if let Some(snapshot) = snapshot.as_ref().filter(|_| !diagnostics.has_errors()) {
                 let table = &snapshot.table;
                 Output::line(&format!(
                     "{}: ok: {}, {}, {}, {}",
@@ -58,7 +58,8 @@ pub(super) fn run(arguments: &CheckArgs) -> u8 {
             }
         }
     }
-    if snapshot.is_some() {
+    // A tenant's mistakes keep nobody else from serving, and are mistakes all the same.
+    if snapshot.is_some() && !diagnostics.has_errors() {
         OK
     } else {
         CONFIGURATION

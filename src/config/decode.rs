@@ -7,6 +7,7 @@ mod defaults;
 mod levels;
 mod policies;
 mod revocations;
+mod tenants;
 
 use std::path::Path;
 
@@ -57,12 +58,7 @@ pub fn file(node: &Node, directory: &Path, set: &mut PolicySet, out: &mut Diagno
             .with_help(format!("write `version: {VERSION}`, or leave the key out")),
         );
     }
-    not_yet(
-        &fields,
-        &["tenants", "plans", "tests"],
-        "a policy file",
-        out,
-    );
+    not_yet(&fields, &["plans", "tests"], "a policy file", out);
     if let Some(node) = fields.get("authenticators") {
         authenticators::section(node, directory, &mut set.authenticators, out);
     }
@@ -77,6 +73,9 @@ pub fn file(node: &Node, directory: &Path, set: &mut PolicySet, out: &mut Diagno
     }
     if let Some(node) = fields.get("revocations") {
         revocations::section(node, &mut set.revocations, out);
+    }
+    if let Some(node) = fields.get("tenants") {
+        tenants::section(node, &mut set.tenants, out);
     }
     if let Some(node) = fields.get("policies") {
         policies::section(node, &mut set.policies, out);

@@ -81,17 +81,16 @@ impl Stat {
 impl Fingerprint {
     /// Looks at a directory and at `files`, wherever they are. What is not there has a fingerprint, too.
     pub fn of<'p>(directory: &Path, files: impl IntoIterator<Item = &'p PathBuf>) -> Self {
-        let mut entries: Vec<(OsString, Stat)> = fs::read_dir(directory)
-            .into_iter()
-            .flatten()
-            .filter_map(Result::ok)
-            .map(|entry| entry.file_name())
-            .filter(|name| !name.to_string_lossy().starts_with('.'))
-            .map(|name| {
-                let stat = Stat::of(&directory.join(&name));
-                (name, stat)
-            })
-            .collect();
+        let mut entries = Self::entries(directory);
+        // A tenant's directory, with the files in it.
+        let mut below = Vec::new();
+        for (name, _) in &entries {
+            let inner = Self::entries(&directory.join(name)).into_iter();
+            below.extend(
+                inner.map(|(file, stat)| (PathBuf::from(name).join(file).into_os_string(), stat)),
+            );
+        }
+        entries.extend(below);
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
         let files = files
             .into_iter()
@@ -105,6 +104,21 @@ impl Fingerprint {
             },
             files,
         }
+    }
+
+    /// What stands in a directory; nothing where there is none.
+    fn entries(directory: &Path) -> Vec<(OsString, Stat)> {
+        fs::read_dir(directory)
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok)
+            .map(|entry| entry.file_name())
+            .filter(|name| !name.to_string_lossy().starts_with('.'))
+            .map(|name| {
+                let stat = Stat::of(&directory.join(&name));
+                (name, stat)
+            })
+            .collect()
     }
 
     /// Whether the directory itself is the same in both.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::config::fingerprint::Fingerprint;
-use crate::config::load::{PolicyFiles, whole_file};
+use crate::config::load::{PolicyFiles, TenantInputs, whole_file};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::source::PolicySet;
 use crate::secret::{Digest, Secret};
@@ -21,7 +21,9 @@ pub struct Inputs {
     pub policies: PolicyFiles,
     /// What was written.
     pub set: PolicySet,
-    /// The files that it refers to.
+    /// What each tenant wrote, by the names of their directories.
+    pub tenants: BTreeMap<String, TenantInputs>,
+    /// The files that all of them refer to.
     pub files: ReferredFiles,
     /// Equal where the contents of all files are equal, wherever they stand.
     pub digest: Digest,
@@ -47,7 +49,12 @@ impl Inputs {
             let policies = PolicyFiles::read(directory, &mut found);
             let set = policies.decode(&mut found);
             meanwhile();
-            let paths: BTreeSet<PathBuf> = set.referred_files().map(Path::to_owned).collect();
+            let tenants = policies.decode_tenants();
+            let referred = tenants
+                .values()
+                .flat_map(|tenant| tenant.set.referred_files());
+            let referred = set.referred_files().chain(referred);
+            let paths: BTreeSet<PathBuf> = referred.map(Path::to_owned).collect();
             let between = Fingerprint::of(directory, &paths);
             let files = ReferredFiles::read(paths);
             let after = Fingerprint::of(directory, files.paths());
@@ -63,6 +70,7 @@ impl Inputs {
                     digest: digest(directory, &policies, &files),
                     policies,
                     set,
+                    tenants,
                     files,
                     fingerprint: after,
                 };
@@ -100,7 +108,7 @@ fn digest(directory: &Path, policies: &PolicyFiles, files: &ReferredFiles) -> Di
             bytes.as_ref().map(Secret::expose).map_err(String::as_str),
         );
     }
-    add(Path::new(""), Err(policies.problems()));
+    add(Path::new(""), Err(&policies.all_problems()));
     Digest::of(&parts)
 }
 

@@ -1,6 +1,6 @@
 //! Reads a policy directory: which files count, and what they say together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,14 @@ pub struct PolicyFiles {
     files: Vec<(PathBuf, Result<Vec<u8>, String>)>,
     /// What is wrong with the directory itself.
     problems: String,
+    /// The subdirectories, which belong to tenants, by their names.
+    tenants: BTreeMap<String, TenantFiles>,
+}
+
+/// The policy files of a tenant's directory, and what is wrong with it.
+struct TenantFiles {
+    policies: PolicyFiles,
+    found: Diagnostics,
 }
 
 /// Reads every policy file of a directory and merges what they say. Mistakes are pushed to `out`; the
@@ -35,8 +43,30 @@ impl PolicyFiles {
     /// Entries that start with a dot are passed over: that is how Kubernetes keeps the generations of a
     /// mounted ConfigMap (`..data`, `..2026_…`), whose files stand beside them as links.
     pub fn read(directory: &Path, out: &mut Diagnostics) -> Self {
+        let (mut policies, subdirectories) = Self::read_one(directory, out);
+        for (name, path) in subdirectories {
+            let mut found = Diagnostics::default();
+            let (policies_of, below) = Self::read_one(&path, &mut found);
+            for (_, path) in below {
+                let message = format!("{} is a directory", path.display());
+                found.push(
+                    Diagnostic::global_error("undeclared-directory", message)
+                        .with_help("a tenant's files stand in its directory itself"),
+                );
+            }
+            let files = TenantFiles {
+                policies: policies_of,
+                found,
+            };
+            policies.tenants.insert(name, files);
+        }
+        policies
+    }
+
+    /// The files of one directory, and the directories in it.
+    fn read_one(directory: &Path, out: &mut Diagnostics) -> (Self, Vec<(String, PathBuf)>) {
         let mut found = Diagnostics::default();
-        let paths = policy_files(directory, &mut found);
+        let (paths, below) = policy_files(directory, &mut found);
         if paths.is_empty() && !found.has_errors() {
             found.push(
                 Diagnostic::global_error(
@@ -64,11 +94,28 @@ impl PolicyFiles {
                 (path, bytes)
             })
             .collect();
-        Self {
+        let policies = Self {
             directory: directory.to_owned(),
             files,
             problems,
-        }
+            tenants: BTreeMap::new(),
+        };
+        (policies, below)
+    }
+
+    /// What each tenant's files say, with the mistakes in them.
+    pub fn decode_tenants(&self) -> BTreeMap<String, TenantInputs> {
+        let read = |(name, files): (&String, &TenantFiles)| {
+            let mut problems = files.found.clone();
+            let set = files.policies.decode(&mut problems);
+            let inputs = TenantInputs {
+                directory: files.policies.directory.clone(),
+                set: Arc::new(set),
+                problems,
+            };
+            (name.clone(), inputs)
+        };
+        self.tenants.iter().map(read).collect()
     }
 
     /// What is wrong with the directory itself, as text; empty if nothing is.
@@ -97,13 +144,34 @@ impl PolicyFiles {
         set
     }
 
-    /// Each file's name in the directory, with its bytes or why they could not be read.
+    /// Each file's name in the directory, with its bytes or why they could not be read; tenants' too.
     pub fn iter(&self) -> impl Iterator<Item = (&Path, Result<&[u8], &str>)> {
-        self.files.iter().map(|(path, bytes)| {
+        let tenants = self
+            .tenants
+            .values()
+            .flat_map(|tenant| &tenant.policies.files);
+        self.files.iter().chain(tenants).map(|(path, bytes)| {
             let name = path.strip_prefix(&self.directory).unwrap_or(path);
             (name, bytes.as_deref().map_err(String::as_str))
         })
     }
+
+    /// What is wrong with the directory and with its tenants', as text; empty if nothing is.
+    pub fn all_problems(&self) -> String {
+        let tenants = self.tenants.values();
+        let tenants = tenants.map(|tenant| tenant.policies.problems());
+        std::iter::once(self.problems()).chain(tenants).collect()
+    }
+}
+
+/// What a tenant's files say.
+pub struct TenantInputs {
+    /// Where they stand.
+    pub directory: PathBuf,
+    /// What was written.
+    pub set: Arc<PolicySet>,
+    /// The mistakes in it.
+    pub problems: Diagnostics,
 }
 
 /// The bytes of a regular file of at most `limit` bytes.
@@ -124,7 +192,13 @@ pub fn whole_file(path: &Path, limit: usize) -> Result<Vec<u8>, String> {
 /// What each file of a directory revokes. Read apart from everything else, so that a revocation counts
 /// as soon as it is written, whatever mistakes stand beside it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RevocationFiles(BTreeMap<PathBuf, Vec<Revocation>>);
+pub struct RevocationFiles(BTreeMap<PathBuf, RevocationFile>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct RevocationFile {
+    tenant: Option<String>,
+    revocations: Vec<Revocation>,
+}
 
 impl RevocationFiles {
     /// Of these files. What cannot be read is taken from `previous`: of a file that is no YAML or holds a
@@ -132,14 +206,33 @@ impl RevocationFiles {
     /// others, or an entry that is gone from a readable file, is revoked no longer.
     #[must_use]
     pub fn of(policies: &PolicyFiles, previous: &Self) -> Self {
-        if policies.files.is_empty() {
-            return previous.clone();
+        let mut files = BTreeMap::new();
+        Self::add(&mut files, None, policies, previous);
+        for (name, tenant) in &policies.tenants {
+            Self::add(&mut files, Some(name), &tenant.policies, previous);
         }
-        // Where the directory has mistakes, a file may be missing from the list and still be there.
-        let mut files = match policies.problems() {
-            "" => BTreeMap::new(),
-            _ => previous.0.clone(),
-        };
+        // A tenant's directory that is away says nothing.
+        for (path, file) in &previous.0 {
+            let away = |tenant: &String| !policies.tenants.contains_key(tenant);
+            if file.tenant.as_ref().is_some_and(away) {
+                files.insert(path.clone(), file.clone());
+            }
+        }
+        Self(files)
+    }
+
+    fn add(
+        into: &mut BTreeMap<PathBuf, RevocationFile>,
+        tenant: Option<&String>,
+        policies: &PolicyFiles,
+        previous: &Self,
+    ) {
+        // Where the directory has mistakes or is empty, a file may be missing from the list and still be there.
+        if !policies.problems.is_empty() || policies.files.is_empty() {
+            let own = previous.0.iter();
+            let own = own.filter(|(_, file)| file.tenant.as_ref() == tenant);
+            into.extend(own.map(|(path, file)| (path.clone(), file.clone())));
+        }
         for (path, bytes) in &policies.files {
             let node = decoded(path, bytes.as_deref(), &mut Diagnostics::default())
                 .and_then(|file| yaml::parse(&file, &yaml::Limits::default()).ok());
@@ -148,21 +241,29 @@ impl RevocationFiles {
                 None => (Vec::new(), false),
             };
             if !whole {
-                revocations.extend(previous.0.get(path).into_iter().flatten().cloned());
+                let before = previous.0.get(path).into_iter();
+                revocations.extend(before.flat_map(|file| &file.revocations).cloned());
             }
-            files.insert(path.clone(), revocations);
+            let tenant = tenant.cloned();
+            into.insert(
+                path.clone(),
+                RevocationFile {
+                    tenant,
+                    revocations,
+                },
+            );
         }
-        Self(files)
     }
 
     /// These and all of `others`: what was revoked stays so.
     #[must_use]
     pub fn and(mut self, others: &Self) -> Self {
-        for (path, revocations) in &others.0 {
-            let held = self.0.entry(path.clone()).or_default();
-            for revocation in revocations {
-                if !held.contains(revocation) {
-                    held.push(revocation.clone());
+        for (path, other) in &others.0 {
+            let file = self.0.entry(path.clone()).or_default();
+            file.tenant.clone_from(&other.tenant);
+            for revocation in &other.revocations {
+                if !file.revocations.contains(revocation) {
+                    file.revocations.push(revocation.clone());
                 }
             }
         }
@@ -171,11 +272,26 @@ impl RevocationFiles {
 
     /// All of them, indexed.
     pub fn index(&self) -> Revocations {
-        Revocations::new(self.0.values().flatten().cloned())
+        let of = |tenant: Option<&String>| {
+            let files = self.0.values();
+            let files = files.filter(|file| file.tenant.as_ref() == tenant);
+            let revocations = files.flat_map(|file| &file.revocations).cloned();
+            revocations.collect::<Vec<_>>()
+        };
+        let tenants: BTreeSet<&String> = self
+            .0
+            .values()
+            .filter_map(|file| file.tenant.as_ref())
+            .collect();
+        let root = Revocations::new(of(None));
+        tenants.into_iter().fold(root, |all, tenant| {
+            all.with_tenant(tenant, of(Some(tenant)))
+        })
     }
 }
 
-fn policy_files(directory: &Path, out: &mut Diagnostics) -> Vec<PathBuf> {
+/// The policy files of a directory, and the directories in it with their names.
+fn policy_files(directory: &Path, out: &mut Diagnostics) -> (Vec<PathBuf>, Vec<(String, PathBuf)>) {
     let unreadable = |error: &std::io::Error| {
         Diagnostic::global_error(
             "unreadable-directory",
@@ -190,10 +306,10 @@ fn policy_files(directory: &Path, out: &mut Diagnostics) -> Vec<PathBuf> {
         Ok(entries) => entries,
         Err(error) => {
             out.push(unreadable(&error));
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
     };
-    let mut files = Vec::new();
+    let (mut files, mut below) = (Vec::new(), Vec::new());
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
@@ -208,13 +324,8 @@ fn policy_files(directory: &Path, out: &mut Diagnostics) -> Vec<PathBuf> {
         }
         let is_yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
         if path.is_dir() {
-            out.push(
-                Diagnostic::global_error(
-                    "undeclared-directory",
-                    format!("{} is a directory", path.display()),
-                )
-                .with_help("policy files stand in the policy directory itself; subdirectories belong to tenants, which this version does not have"),
-            );
+            let name = entry.file_name().to_string_lossy().into_owned();
+            below.push((name, path));
         } else if is_yaml {
             files.push(path);
         } else if looks_like_yaml(&path) {
@@ -237,7 +348,7 @@ fn policy_files(directory: &Path, out: &mut Diagnostics) -> Vec<PathBuf> {
         }
     }
     files.sort();
-    files
+    (files, below)
 }
 
 /// Whether somebody may have meant a file to count: `ORDERS.YAML`, `orders.yaml.bak`.

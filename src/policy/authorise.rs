@@ -35,15 +35,6 @@ impl Routed {
     /// `request_malformed` if `Connection` names a managed header; what
     /// [`RouteIndex::choose`](crate::policy::route::RouteIndex::choose) says.
     pub fn choose(request: Request, table: &PolicyTable) -> Result<Self, Refusal> {
-        if let Some(name) = table.managed.dropped_by_connection(request.headers()) {
-            return Err(Refusal::new(
-                Reason::RequestMalformed,
-                format!(
-                    "`Connection` names the managed header `{}`",
-                    name.escape_default()
-                ),
-            ));
-        }
         let (route, permit) = match table.routes.choose(&request) {
             Ok(route) => (route, None),
             Err(refusal) if refusal.reason == Reason::RouteUnknown && table.unenforced_allow => {
@@ -54,6 +45,21 @@ impl Routed {
             Err(refusal) => return Err(refusal),
         };
         let route = Arc::clone(route);
+        if route.invalid {
+            return Err(Refusal::new(
+                Reason::PolicyInvalid,
+                "the tenant's policies do not compile, and none of them did before",
+            ));
+        }
+        if let Some(name) = route.owned.managed.dropped_by_connection(request.headers()) {
+            return Err(Refusal::new(
+                Reason::RequestMalformed,
+                format!(
+                    "`Connection` names the managed header `{}`",
+                    name.escape_default()
+                ),
+            ));
+        }
         Ok(Self {
             request,
             route,
@@ -117,7 +123,8 @@ impl Caller {
     pub fn not_revoked(&self, revocations: &Revocations) -> Result<(), Refusal> {
         let proven = self.identity.proven().into_iter();
         let mut verified = proven.flat_map(|proven| proven.all().chain(proven.aside()));
-        verified.try_for_each(|principal| revocations.judge(principal))
+        verified
+            .try_for_each(|principal| revocations.judge(principal, self.route.tenant.as_deref()))
     }
 
     /// Judges what the caller may do (step 9 of the policy language).

@@ -11,6 +11,7 @@ mod managed;
 mod owners;
 mod routes;
 mod rules;
+mod tenants;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,11 +20,13 @@ use crate::authn::Authenticator;
 use crate::authn::jwt::TokenCache;
 use crate::authn::key_set::KeySetCell;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::headers::plan::Managed;
-use crate::policy::compile::index::Ready;
+use crate::policy::compile::index::{CompiledPolicy, Ready};
+use crate::policy::compile::routes::Given;
 use crate::policy::compile::rules::Known;
-use crate::policy::inject::InjectPlan;
-use crate::policy::route::RouteIndex;
+use crate::policy::compile::tenants::{Bounds, Party};
+use crate::policy::inject::Owned;
+use crate::policy::pattern::PathPattern;
+use crate::policy::route::{Route, RouteIndex, RouteMethods};
 use crate::policy::source::{Located, Mode, Named, PolicySet};
 use crate::request::Reading;
 use crate::request::path::Relaxations;
@@ -52,10 +55,6 @@ pub struct PolicyTable {
     pub shadow: Option<RouteIndex>,
     /// Whether requests pass that only a route in shadow covers.
     pub unenforced_allow: bool,
-    /// The headers that Portcullis owns.
-    pub managed: Managed,
-    /// Sets nothing and removes all of them.
-    pub nothing: Arc<InjectPlan>,
     /// The names of all policies, by position.
     pub policies: Vec<Arc<str>>,
     /// All authenticators, in the order of their names.
@@ -68,11 +67,217 @@ pub struct PolicyTable {
     pub consumer_count: usize,
 }
 
-/// Compiles a set. Every mistake is pushed to `out`.
+/// Compiles a set without tenants' files. Every mistake is pushed to `out`.
 ///
 /// # Errors
 /// `None` if `out` holds an error at the end, whoever pushed it.
 pub fn compile(set: &PolicySet, ports: &Ports, out: &mut Diagnostics) -> Option<PolicyTable> {
+    let bounds = tenants::declared(set, out);
+    let root = Root::compile(set, &bounds, ports, out);
+    root.assemble(&[], out)
+}
+
+/// A party's policies, compiled.
+struct Compiled {
+    policies: Vec<CompiledPolicy>,
+    authenticators: Vec<Arc<Authenticator>>,
+    consumers: usize,
+}
+
+/// The root's policies, compiled: what tenants' policies are compiled against, and assembled with.
+pub struct Root<'a> {
+    set: &'a PolicySet,
+    bounds: &'a [Bounds<'a>],
+    owned: Arc<Owned>,
+    compiled: Compiled,
+    needed_key_sets: Vec<(Arc<str>, Arc<KeySetCell>)>,
+}
+
+/// A tenant's policies, compiled.
+pub struct Tenant(Compiled);
+
+/// What the root declares of its tenants.
+pub struct Declared<'a>(Vec<Bounds<'a>>);
+
+impl<'a> Declared<'a> {
+    /// Reads it. Mistakes are pushed to `out`.
+    pub fn of(set: &'a PolicySet, out: &mut Diagnostics) -> Self {
+        Self(tenants::declared(set, out))
+    }
+
+    /// The tenants' names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|bounds| bounds.tenant.as_ref())
+    }
+
+    /// Compiles the root's own policies. Mistakes are pushed to `out`.
+    pub fn root(&'a self, set: &'a PolicySet, ports: &Ports, out: &mut Diagnostics) -> Root<'a> {
+        Root::compile(set, &self.0, ports, out)
+    }
+}
+
+impl<'a> Root<'a> {
+    fn compile(
+        set: &'a PolicySet,
+        bounds: &'a [Bounds<'a>],
+        ports: &Ports,
+        out: &mut Diagnostics,
+    ) -> Self {
+        let party = Party {
+            root: set,
+            bounds: None,
+        };
+        let (owned, compiled) = party_of(set, &party, &[], ports, out);
+        let enforced = compiled.policies.iter().flat_map(|policy| &policy.routes);
+        let enforced = enforced.filter(|ready| ready.mode == Mode::Enforce);
+        let needed_key_sets = needed_key_sets(enforced, &compiled.authenticators, ports);
+        Self {
+            set,
+            bounds,
+            owned,
+            compiled,
+            needed_key_sets,
+        }
+    }
+
+    /// Compiles a tenant's policies within its bounds. Every mistake is pushed to `out`, which is the
+    /// tenant's alone.
+    ///
+    /// # Errors
+    /// `None` if `out` holds an error at the end, or nothing is declared of the tenant.
+    pub fn tenant(
+        &self,
+        name: &str,
+        set: &PolicySet,
+        ports: &Ports,
+        out: &mut Diagnostics,
+    ) -> Option<Tenant> {
+        let bounds = self.bounds.iter().find(|bounds| *bounds.tenant == *name)?;
+        bounds.check_set(set, out);
+        let party = Party {
+            root: self.set,
+            bounds: Some(bounds),
+        };
+        let (_, compiled) = party_of(set, &party, &self.compiled.authenticators, ports, out);
+        // What the root covers already is the root's.
+        let both: Vec<&CompiledPolicy> = self
+            .compiled
+            .policies
+            .iter()
+            .chain(&compiled.policies)
+            .collect();
+        for mode in [Mode::Enforce, Mode::Shadow] {
+            index::build(&both, mode, false, out);
+        }
+        (!out.has_errors()).then_some(Tenant(compiled))
+    }
+
+    /// Puts all policies together. A tenant that is `None` has policies that do not compile: its hosts and
+    /// paths are answered 503, as far as the root itself does not cover them.
+    ///
+    /// # Errors
+    /// `None` if `out` holds an error at the end, whoever pushed it.
+    pub fn assemble(
+        &self,
+        tenants: &[(&str, Option<Tenant>)],
+        out: &mut Diagnostics,
+    ) -> Option<PolicyTable> {
+        let broken: Vec<CompiledPolicy> = tenants
+            .iter()
+            .filter(|(_, tenant)| tenant.is_none())
+            .filter_map(|(name, _)| self.bounds.iter().find(|bounds| *bounds.tenant == **name))
+            .map(|bounds| self.unavailable(bounds))
+            .collect();
+        let served = || tenants.iter().filter_map(|(_, tenant)| tenant.as_ref());
+        let own = self.compiled.policies.iter();
+        let theirs = served().flat_map(|tenant| &tenant.0.policies);
+        let policies: Vec<&CompiledPolicy> = own.chain(theirs).collect();
+        let defaults = &self.set.defaults;
+        let not_found = is_said(defaults.unknown_route_not_found.as_ref());
+        let routes = if broken.is_empty() {
+            index::build(&policies, Mode::Enforce, not_found, out)
+        } else {
+            // Where the root covers the very same path, it does so here, too: no mistake of anybody's.
+            let all: Vec<&CompiledPolicy> = policies.iter().copied().chain(&broken).collect();
+            index::build(&all, Mode::Enforce, not_found, &mut Diagnostics::default())
+        };
+        let shadow = index::build(&policies, Mode::Shadow, not_found, out);
+        if out.has_errors() {
+            return None;
+        }
+        let ready = || policies.iter().flat_map(|policy| &policy.routes);
+        let in_shadow = ready().any(|ready| ready.mode == Mode::Shadow);
+        let own = self.compiled.authenticators.iter();
+        let theirs = served().flat_map(|tenant| &tenant.0.authenticators);
+        Some(PolicyTable {
+            reading: Reading {
+                paths: relaxations(self.set),
+                trusted_hops: defaults.trusted_hops.as_ref().map_or(0, |hops| hops.value),
+            },
+            needed_key_sets: self.needed_key_sets.clone(),
+            authenticators: own.chain(theirs).cloned().collect(),
+            route_count: ready().count(),
+            consumer_count: self.compiled.consumers
+                + served().map(|tenant| tenant.0.consumers).sum::<usize>(),
+            routes,
+            shadow: in_shadow.then_some(shadow),
+            unenforced_allow: is_said(defaults.unenforced_allow.as_ref()),
+            policies: policies
+                .iter()
+                .map(|policy| Arc::clone(&policy.name))
+                .collect(),
+        })
+    }
+
+    /// What stands for a tenant whose policies do not compile.
+    fn unavailable(&self, bounds: &Bounds<'_>) -> CompiledPolicy {
+        let everything = || {
+            vec![PathPattern {
+                segments: Vec::new(),
+                below: true,
+            }]
+        };
+        let paths = bounds.paths.clone().unwrap_or_else(everything);
+        let route = Arc::new(Route {
+            policy: Arc::clone(&bounds.tenant),
+            tenant: Some(Arc::clone(&bounds.tenant)),
+            invalid: true,
+            owned: Arc::clone(&self.owned),
+            path: "/**".into(),
+            parameters: Box::default(),
+            authn: None,
+            environment: DEFAULT_ENVIRONMENT.into(),
+            disclose_scopes: false,
+            allow_ips: Vec::new(),
+            callers: Vec::new(),
+            scopes: Vec::new(),
+            roles: Vec::new(),
+            conditions: Vec::new(),
+            inject: Arc::clone(&self.owned.nothing),
+        });
+        let routes = paths.into_iter().map(|pattern| Ready {
+            route: Arc::clone(&route),
+            mode: Mode::Enforce,
+            pattern,
+            methods: RouteMethods::Usual,
+            place: bounds.source.place.clone(),
+        });
+        CompiledPolicy {
+            name: Arc::clone(&bounds.tenant),
+            hosts: bounds.hosts.clone(),
+            routes: routes.collect(),
+        }
+    }
+}
+
+/// Compiles what one party wrote. `visible` are the root's authenticators, of which a tenant may use some.
+fn party_of(
+    set: &PolicySet,
+    party: &Party<'_>,
+    visible: &[Arc<Authenticator>],
+    ports: &Ports,
+    out: &mut Diagnostics,
+) -> (Arc<Owned>, Compiled) {
     report_twins(&set.authenticators, "authenticator", out);
     report_twins(&set.roles, "role", out);
     report_twins(&set.consumers, "consumer", out);
@@ -84,48 +289,50 @@ pub fn compile(set: &PolicySet, ports: &Ports, out: &mut Diagnostics) -> Option<
     {
         check_name(name, out);
     }
-    let managed = managed::managed(set, out);
+    let owned = Arc::new(Owned::new(managed::managed(set, party, out)));
     let roles = consumers::roles(set);
-    let consumers = consumers::compile(set, &roles, out);
+    let consumers = consumers::compile(set, &roles, party, out);
     let known = Known {
         roles: &roles,
         consumers: &consumers,
     };
-    let authenticators = authenticators::compile(set, &managed, &known, ports, out);
-    let policies = routes::compile(set, &authenticators, &managed, known, out);
-    let defaults = &set.defaults;
-    let not_found = is_said(defaults.unknown_route_not_found.as_ref());
-    let routes = index::build(&policies, Mode::Enforce, not_found, out);
-    let shadow = index::build(&policies, Mode::Shadow, not_found, out);
-    if out.has_errors() {
-        return None;
+    let authenticators = authenticators::compile(set, &owned.managed, &known, party, ports, out);
+    let uses = party.bounds.map(|bounds| &bounds.source.uses);
+    let used: HashSet<&str> = uses
+        .into_iter()
+        .flatten()
+        .map(|name| name.value.as_str())
+        .collect();
+    for own in names(&set.authenticators).filter(|own| used.contains(own.value.as_str())) {
+        let message = format!("the root lets this tenant use its own `{}`", own.value);
+        out.push(
+            Diagnostic::error("duplicate-name", &own.place, message).with_help(
+                "give this one another name: of two with one name, nobody could say which is meant",
+            ),
+        );
     }
-    let compiled = || policies.iter().flat_map(|policy| &policy.routes);
-    Some(PolicyTable {
-        reading: Reading {
-            paths: relaxations(set),
-            trusted_hops: defaults.trusted_hops.as_ref().map_or(0, |hops| hops.value),
-        },
-        nothing: Arc::new(InjectPlan::new(Vec::new(), &managed)),
-        managed,
-        needed_key_sets: needed_key_sets(
-            compiled().filter(|ready| ready.mode == Mode::Enforce),
-            &authenticators,
-            ports,
-        ),
+    let own = set.authenticators.iter().map(|a| a.name.value.as_str());
+    let plain: HashMap<Arc<str>, &str> = own.clone().map(|name| (party.name(name), name)).collect();
+    let usable = authenticators
+        .iter()
+        .filter_map(|authenticator| Some((*plain.get(&authenticator.name)?, authenticator)));
+    let roots = || visible.iter().map(|a| (a.name.as_ref(), a));
+    let usable = usable.chain(roots().filter(|(name, _)| used.contains(name)));
+    let given = Given {
+        party,
+        owned: &owned,
+        names: known,
+        usable: usable.collect(),
+        known: own.clone().chain(used.iter().copied()).collect(),
+        inherited: roots().collect(),
+    };
+    let policies = routes::compile(set, given, out);
+    let compiled = Compiled {
+        policies,
+        consumers: consumers.len(),
         authenticators,
-        route_count: compiled().count(),
-        consumer_count: consumers.len(),
-        routes,
-        shadow: compiled()
-            .any(|ready| ready.mode == Mode::Shadow)
-            .then_some(shadow),
-        unenforced_allow: is_said(defaults.unenforced_allow.as_ref()),
-        policies: policies
-            .iter()
-            .map(|policy| Arc::clone(&policy.name))
-            .collect(),
-    })
+    };
+    (owned, compiled)
 }
 
 fn is_said(said: Option<&Located<bool>>) -> bool {

@@ -34,6 +34,23 @@ pub struct InjectPlan {
     removed: Arc<[Arc<str>]>,
 }
 
+/// The headers that one party's policies own.
+#[derive(Debug)]
+pub struct Owned {
+    /// Which they are.
+    pub managed: Managed,
+    /// Sets nothing and removes all of them.
+    pub nothing: Arc<InjectPlan>,
+}
+
+impl Owned {
+    /// Of these headers.
+    pub fn new(managed: Managed) -> Self {
+        let nothing = Arc::new(InjectPlan::new(Vec::new(), &managed));
+        Self { managed, nothing }
+    }
+}
+
 /// A header's name and value, ready to be sent.
 pub type HeaderLine = (Arc<str>, String);
 

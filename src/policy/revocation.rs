@@ -69,6 +69,8 @@ pub struct Revocations {
     subjects: Entries,
     consumers: Entries,
     count: usize,
+    /// What tenants revoke: on their own routes only.
+    tenants: HashMap<Box<str>, Revocations>,
 }
 
 impl Revocations {
@@ -92,22 +94,58 @@ impl Revocations {
         revocations
     }
 
+    /// With what a tenant revokes. Its consumers and authenticators go by the names that it gave them, and by
+    /// those that nobody else has.
+    #[must_use]
+    pub fn with_tenant(
+        mut self,
+        tenant: &str,
+        entries: impl IntoIterator<Item = Revocation>,
+    ) -> Self {
+        let mut own: Vec<Revocation> = entries.into_iter().collect();
+        if own.is_empty() {
+            return self;
+        }
+        let qualified: Vec<Revocation> = own
+            .iter()
+            .filter_map(|entry| {
+                let name = |name: &str| format!("{tenant}/{name}").into();
+                let what = match &entry.what {
+                    Revoked::Subject(subject) => Revoked::Subject(name(subject)),
+                    Revoked::Consumer(consumer) => Revoked::Consumer(name(consumer)),
+                    _ => return None,
+                };
+                Some(Revocation {
+                    what,
+                    before: entry.before,
+                })
+            })
+            .collect();
+        own.extend(qualified);
+        self.tenants.insert(tenant.into(), Self::new(own));
+        self
+    }
+
     /// How many entries there are.
     pub const fn len(&self) -> usize {
         self.count
     }
 
     /// Whether nothing is revoked.
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
+    pub fn is_empty(&self) -> bool {
+        self.count == 0 && self.tenants.is_empty()
     }
 
-    /// Refuses a caller of whom anything was revoked (step 8 of the policy language).
+    /// Refuses a caller of whom anything was revoked (step 8 of the policy language), on a route of
+    /// `tenant`.
     ///
     /// # Errors
     /// `credentials_revoked`.
-    pub fn judge(&self, principal: &Principal) -> Result<(), Refusal> {
-        if self.is_empty() {
+    pub fn judge(&self, principal: &Principal, tenant: Option<&str>) -> Result<(), Refusal> {
+        if let Some(own) = tenant.and_then(|tenant| self.tenants.get(tenant)) {
+            own.judge(principal, None)?;
+        }
+        if self.count == 0 {
             return Ok(());
         }
         let consumer = principal.consumer().map(|consumer| consumer.name.as_ref());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::authn::RouteAuthn;
 use crate::policy::caller::{AddressRule, CallerRule};
 use crate::policy::expression::Condition;
-use crate::policy::inject::InjectPlan;
+use crate::policy::inject::{InjectPlan, Owned};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::role::RoleRule;
 use crate::policy::scope::{Scope, ScopeRule};
@@ -17,8 +17,14 @@ use crate::verdict::{Reason, Refusal};
 
 /// A compiled route.
 pub struct Route {
-    /// The name of its policy.
+    /// The name of its policy, a tenant's with the tenant's own in front: `payments/orders`.
     pub policy: Arc<str>,
+    /// The tenant whose it is; `None`: the root's.
+    pub tenant: Option<Arc<str>>,
+    /// Whether it stands for policies that do not compile: nothing passes.
+    pub invalid: bool,
+    /// The headers that belong to Portcullis on it.
+    pub owned: Arc<Owned>,
     /// Its path as written; of a gRPC route `/service/method`.
     pub path: Arc<str>,
     /// Position and name of each path parameter.

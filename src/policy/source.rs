@@ -71,6 +71,21 @@ pub enum TenantMay {
 }
 
 impl PolicySet {
+    /// The scopes that keys state.
+    pub fn key_scopes(&self) -> impl Iterator<Item = &Located<String>> {
+        let lists = self
+            .consumers
+            .iter()
+            .flat_map(|consumer| &consumer.value.credentials);
+        lists
+            .flat_map(|list| &list.value)
+            .filter_map(|credential| match &credential.kind {
+                CredentialKind::Key { scopes, .. } => scopes.as_deref(),
+                CredentialKind::Claim { .. } => None,
+            })
+            .flatten()
+    }
+
     /// Every file that the policies refer to, and that is read and watched with them.
     pub fn referred_files(&self) -> impl Iterator<Item = &Path> {
         self.authenticators
@@ -257,6 +272,49 @@ pub struct DefaultsSource {
     pub disclose_scopes: Option<Located<bool>>,
     /// `unenforced: allow`.
     pub unenforced_allow: Option<Located<bool>>,
+    /// `require`: what binds every tenant.
+    pub require: Option<Located<RequireSource>>,
+}
+
+impl DefaultsSource {
+    /// Where it says anything but `inject`.
+    pub fn places_beyond_inject(&self) -> impl Iterator<Item = &Place> {
+        fn at<T>(said: &Option<Located<T>>) -> Option<&Place> {
+            said.as_ref().map(|said| &said.place)
+        }
+        let level = &self.level;
+        [
+            at(&level.authenticate),
+            at(&level.optional),
+            at(&level.public),
+            at(&level.scopes),
+            at(&level.environment),
+            at(&level.roles),
+            at(&level.callers),
+            at(&level.allow_ips),
+            at(&level.when),
+            at(&level.mode),
+            at(&level.cors),
+            at(&self.reserved_prefix),
+            at(&self.unknown_route_not_found),
+            at(&self.trusted_hops),
+            at(&self.paths),
+            at(&self.disclose_scopes),
+            at(&self.unenforced_allow),
+            at(&self.require),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// `defaults.require`.
+#[derive(Debug, Default)]
+pub struct RequireSource {
+    /// One of these is proven by every caller of a tenant's routes, but of public ones.
+    pub authenticators: Vec<Located<String>>,
+    /// Every caller of a tenant's routes holds these, but of public ones.
+    pub scopes: Vec<Located<String>>,
 }
 
 /// The keys that `defaults`, policies and routes share.

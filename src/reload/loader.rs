@@ -57,6 +57,8 @@ pub struct Loader {
     /// Generations that served before and that some request may still hold.
     retired: Vec<Arc<Snapshot>>,
     seen: Option<Seen>,
+    /// The directories of tenants.
+    tenants: Vec<PathBuf>,
     /// What counts as revoked.
     revoked: RevocationFiles,
     /// What will be when that serves which was read last.
@@ -82,6 +84,7 @@ impl Loader {
             current: None,
             retired: Vec::new(),
             seen: None,
+            tenants: Vec::new(),
             revoked: RevocationFiles::default(),
             revoked_next: RevocationFiles::default(),
         }
@@ -117,6 +120,8 @@ impl Loader {
         // serve that do without it: a file that lost an entry may be one that lost its end.
         self.revoked_next = RevocationFiles::of(&inputs.policies, &self.revoked);
         self.revoked = self.revoked_next.clone().and(&self.revoked);
+        let tenants = inputs.tenants.values();
+        self.tenants = tenants.map(|tenant| tenant.directory.clone()).collect();
         out.sort();
         self.seen = Some(Seen {
             doubtful: inputs.fingerprint.is_recent(now),
@@ -152,8 +157,7 @@ impl Loader {
     /// A fault of ours in the compiler is an error of the policies like any other: nothing is swapped.
     fn compile(&self, inputs: &Inputs, out: &mut Diagnostics) -> Option<Arc<Snapshot>> {
         let compiled = catch_unwind(AssertUnwindSafe(|| {
-            let cache = self.token_cache.clone();
-            Snapshot::compile(inputs, cache, self.current.as_deref(), out)
+            Snapshot::compile(inputs, &self.token_cache, self.current.as_deref(), out)
         }));
         compiled.unwrap_or_else(|panic| {
             let message = format!("the compiler panicked: {}", panic_text(panic.as_ref()));
@@ -196,6 +200,7 @@ impl Loader {
             .filter_map(|path| path.parent())
             .chain([self.directory.as_path()])
             .map(Path::to_owned)
+            .chain(self.tenants.iter().cloned())
             .collect()
     }
 }

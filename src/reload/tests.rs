@@ -247,7 +247,10 @@ async fn one_mistake_after_another_is_told_as_it_is() {
         ("unreadable-directory", &|| fs::remove_dir(&at).unwrap()),
         ("no-policies", &|| fs::create_dir(&at).unwrap()),
         ("undeclared-directory", &|| {
-            fs::create_dir(at.join("team")).unwrap()
+            fs::create_dir(at.join("team")).unwrap();
+            fs::write(at.join("p.yaml"), "").unwrap();
+            fs::write(at.join("p.yaml"), public("/a")).unwrap();
+            fs::write(at.join("team/p.yaml"), public("/b")).unwrap();
         }),
     ];
     for (code, step) in steps {

@@ -137,7 +137,8 @@ impl SetStatus {
         self.state.store(Arc::new(State {
             generation,
             loaded: Some(loaded),
-            stale: false,
+            // A tenant of them may be served by older policies, or by none.
+            stale: warnings.has_errors(),
             problems: warnings,
         }));
         generation

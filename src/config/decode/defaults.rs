@@ -1,9 +1,10 @@
 //! What `defaults` alone may say.
 
-use crate::config::decode::{choice, located};
+use crate::config::decode::{choice, located, not_yet, texts};
 use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::policy::source::Located;
+use crate::policy::scope::Scope;
+use crate::policy::source::{Located, RequireSource};
 use crate::request::path::Relaxations;
 
 /// The most proxies that may stand in front of Envoy.
@@ -69,6 +70,38 @@ pub(super) fn errors(node: &Node, out: &mut Diagnostics) -> Option<Located<bool>
     }
     Some(Located {
         value: scopes,
+        place: node.place.clone(),
+    })
+}
+
+/// `require`: what binds every tenant.
+pub(super) fn require(node: &Node, out: &mut Diagnostics) -> Option<Located<RequireSource>> {
+    let fields = Fields::new(
+        node,
+        "`require`",
+        &["authenticators", "scopes", "limits"],
+        out,
+    )?;
+    not_yet(&fields, &["limits"], "`require`", out);
+    let mut list = |key: &'static str| match fields.get(key) {
+        Some(node) => texts(node, &format!("`{key}`"), out).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let value = RequireSource {
+        authenticators: list("authenticators"),
+        scopes: list("scopes"),
+    };
+    for scope in &value.scopes {
+        if Scope::parse(&scope.value).is_none() {
+            let message = format!("`{}` cannot be required as a scope", scope.value);
+            out.push(
+                Diagnostic::error("bad-scope", &scope.place, message)
+                    .with_help("name one scope, without a wildcard"),
+            );
+        }
+    }
+    Some(Located {
+        value,
         place: node.place.clone(),
     })
 }

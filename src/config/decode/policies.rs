@@ -36,18 +36,12 @@ pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Dia
         "paths",
         "errors",
         "unenforced",
+        "require",
     ];
-    let later = ["require"];
-    let keys: Vec<&str> = LEVEL
-        .into_iter()
-        .chain(LATER)
-        .chain(own)
-        .chain(later)
-        .collect();
+    let keys: Vec<&str> = LEVEL.into_iter().chain(LATER).chain(own).collect();
     let Some(fields) = Fields::new(node, "`defaults`", &keys, out) else {
         return;
     };
-    not_yet(&fields, &later, "`defaults`", out);
     let level = level(&fields, "`defaults`", out);
     // Several files may hold `defaults`; each key may be said once.
     let into = &mut defaults.level;
@@ -114,6 +108,10 @@ pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Dia
         .get("errors")
         .and_then(|node| defaults::errors(node, out));
     once(&mut defaults.disclose_scopes, errors, "errors", out);
+    let require = fields
+        .get("require")
+        .and_then(|node| defaults::require(node, out));
+    once(&mut defaults.require, require, "require", out);
 }
 
 fn once<T>(

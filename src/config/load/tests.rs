@@ -2,8 +2,10 @@ use std::fs;
 use std::path::Path;
 
 use super::{PolicyFiles, RevocationFiles, directory};
+use crate::config::inputs::Inputs;
 use crate::diagnostic::Diagnostics;
 use crate::policy::source::PolicySet;
+use crate::snapshot::Snapshot;
 use crate::test_support::mistakes;
 
 const POLICY: &str = "policies: {NAME: {hosts: [a], routes: [{path: /, public: true}]}}";
@@ -115,16 +117,21 @@ fn a_file_of_the_largest_size_is_read() {
 }
 
 #[test]
-fn f8_a_subdirectory_is_a_mistake() {
+fn f8_a_subdirectory_that_is_no_tenants_is_a_mistake() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.yaml"), policy("a")).unwrap();
     for name in ["team", "team.yaml"] {
         fs::create_dir(dir.path().join(name)).unwrap();
         fs::write(dir.path().join(name).join("b.yaml"), policy("b")).unwrap();
     }
-    let (set, out) = load(dir.path());
+    let mut out = Diagnostics::default();
+    let inputs = Inputs::read(dir.path(), &mut out);
+    assert_eq!(names(&inputs.set), ["a"]);
+    let tenants: Vec<&String> = inputs.tenants.keys().collect();
+    assert_eq!(tenants, ["team", "team.yaml"]);
+    let cache = crate::authn::jwt::token_cache(0);
+    assert!(Snapshot::compile(&inputs, &cache, None, &mut out).is_none());
     assert_eq!(mistakes(&out), [("undeclared-directory", 0); 2]);
-    assert_eq!(names(&set), ["a"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::headers::is_header_name;
 use crate::headers::plan::Managed;
 use crate::policy::compile::consumers::granted;
 use crate::policy::compile::rules::{Known, role};
+use crate::policy::compile::tenants::Party;
 use crate::policy::compile::{Ports, unknown_name};
 use crate::policy::source::{
     AuthenticatorSource, ClaimedRolesSource, CredentialKind, FromSource, JwtSource, KindSource,
@@ -27,6 +28,7 @@ pub(super) fn compile(
     set: &PolicySet,
     managed: &Managed,
     known: &Known<'_>,
+    party: &Party<'_>,
     ports: &Ports,
     out: &mut Diagnostics,
 ) -> Vec<Arc<Authenticator>> {
@@ -35,7 +37,7 @@ pub(super) fn compile(
         .authenticators
         .iter()
         .filter_map(|authenticator| {
-            let compiled = one(authenticator, set, known, ports, out)?;
+            let compiled = one(authenticator, set, known, party, ports, out)?;
             check_forward(&authenticator.name.place, &compiled, managed, out);
             Some(compiled)
         })
@@ -49,6 +51,7 @@ fn one(
     authenticator: &Named<AuthenticatorSource>,
     set: &PolicySet,
     known: &Known<'_>,
+    party: &Party<'_>,
     ports: &Ports,
     out: &mut Diagnostics,
 ) -> Option<Authenticator> {
@@ -56,22 +59,26 @@ fn one(
     let source = &authenticator.value;
     let kind = source.kind.as_ref()?;
     let from = from(source, kind, out);
+    let unique = party.name(&name.value);
     let method = match kind {
         KindSource::ApiKey { prefix } => {
             let mut keys = ApiKeys::new(prefix.as_ref().map(|prefix| prefix.value.as_str()));
             if let Some(prefix) = prefix {
                 check_prefix(prefix, out);
             }
-            insert_keys(&mut keys, &name.value, set, known.consumers, out);
+            insert_keys(&mut keys, (&name.value, &unique), set, known.consumers, out);
             Method::ApiKey(keys)
         }
         KindSource::Jwt(jwt) => {
             let claimed = claimed_consumers(&name.value, set, known.consumers, out);
-            Method::Jwt(verifier(&name.value, jwt, known, ports, out), claimed)
+            Method::Jwt(
+                verifier((&name.value, &unique), jwt, known, ports, out),
+                claimed,
+            )
         }
     };
     Some(Authenticator {
-        name: name.value.as_str().into(),
+        name: unique,
         from,
         forward: source.forward,
         method,
@@ -308,7 +315,7 @@ fn check_credential_owners(set: &PolicySet, out: &mut Diagnostics) {
 
 fn insert_keys(
     keys: &mut ApiKeys,
-    authenticator: &str,
+    (authenticator, unique): (&str, &str),
     set: &PolicySet,
     consumers: &HashMap<&str, Arc<Consumer>>,
     out: &mut Diagnostics,
@@ -347,7 +354,7 @@ fn insert_keys(
         }
         let own = scopes.as_deref().map(|scopes| granted(scopes, out));
         let record = KeyRecord::new(
-            authenticator,
+            unique,
             &id.value,
             hash.value,
             *expires,
@@ -407,7 +414,7 @@ fn claimed_consumers(
 }
 
 fn verifier(
-    name: &str,
+    (name, unique): (&str, &str),
     jwt: &JwtSource,
     known: &Known<'_>,
     ports: &Ports,
@@ -453,7 +460,7 @@ fn verifier(
     let configuration = format!(
         "{:?}",
         (
-            name,
+            unique,
             issuer,
             &audiences,
             jwt.any_audience,
@@ -467,7 +474,7 @@ fn verifier(
         )
     );
     let rules = ClaimRules {
-        authenticator: name.into(),
+        authenticator: unique.into(),
         issuer: issuer.into(),
         audiences: (!jwt.any_audience).then_some(audiences),
         clock_skew,

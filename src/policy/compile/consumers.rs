@@ -8,6 +8,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::caller::AddressRule;
 use crate::policy::compile::DEFAULT_ENVIRONMENT;
 use crate::policy::compile::rules::role;
+use crate::policy::compile::tenants::Party;
 use crate::policy::scope::ScopeSet;
 use crate::policy::source::{Located, PolicySet};
 
@@ -21,9 +22,10 @@ pub(super) fn roles(set: &PolicySet) -> HashMap<&str, Arc<str>> {
 pub(super) fn compile<'a>(
     set: &'a PolicySet,
     roles: &HashMap<&'a str, Arc<str>>,
+    party: &Party<'_>,
     out: &mut Diagnostics,
 ) -> HashMap<&'a str, Arc<Consumer>> {
-    let default = set.defaults.level.environment.as_ref();
+    let default = party.root.defaults.level.environment.as_ref();
     let default = default.map_or(DEFAULT_ENVIRONMENT, |environment| &environment.value);
     let mut permitted: HashMap<&str, ScopeSet> = HashMap::new();
     for role in &set.roles {
@@ -56,7 +58,7 @@ pub(super) fn compile<'a>(
         consumers.insert(
             consumer.name.value.as_str(),
             Arc::new(Consumer {
-                name: consumer.name.value.as_str().into(),
+                name: party.name(&consumer.name.value),
                 environment: environment.into(),
                 ceiling,
                 roles: held.into(),

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::headers::plan::Managed;
 use crate::policy::compile::push_once;
 use crate::policy::expression::{BadExpression, Condition, Expression};
-use crate::policy::inject::{InjectHeader, InjectPlan};
+use crate::policy::inject::{InjectHeader, InjectPlan, Owned};
 use crate::policy::source::{InjectSource, LevelSource, Located, Named};
 
 /// Name, expression and `required` of each header: what is equal here makes equal plans.
@@ -15,7 +14,7 @@ type PlanKey<'a> = Vec<(&'a str, &'a str, bool)>;
 
 /// What was read so far.
 pub(super) struct Expressions<'a> {
-    managed: &'a Managed,
+    owned: &'a Owned,
     /// Plans that do not depend on the route, by all that they are made of.
     plans: HashMap<PlanKey<'a>, Arc<InjectPlan>>,
     /// Expressions that read no parameter of the path.
@@ -24,9 +23,9 @@ pub(super) struct Expressions<'a> {
 }
 
 impl<'a> Expressions<'a> {
-    pub(super) fn new(managed: &'a Managed) -> Self {
+    pub(super) fn new(owned: &'a Owned) -> Self {
         Self {
-            managed,
+            owned,
             plans: HashMap::new(),
             values: HashMap::new(),
             conditions: HashMap::new(),
@@ -67,18 +66,18 @@ impl<'a> Expressions<'a> {
         if shareable {
             self.shared_plan(key, headers)
         } else {
-            Arc::new(InjectPlan::new(headers, self.managed))
+            Arc::new(InjectPlan::new(headers, &self.owned.managed))
         }
     }
 
     /// What a route injects of which nobody is told anything.
-    pub(super) fn nothing(&mut self) -> Arc<InjectPlan> {
-        self.shared_plan(Vec::new(), Vec::new())
+    pub(super) fn nothing(&self) -> Arc<InjectPlan> {
+        Arc::clone(&self.owned.nothing)
     }
 
     fn shared_plan(&mut self, key: PlanKey<'a>, headers: Vec<InjectHeader>) -> Arc<InjectPlan> {
         let plan = self.plans.entry(key);
-        Arc::clone(plan.or_insert_with(|| Arc::new(InjectPlan::new(headers, self.managed))))
+        Arc::clone(plan.or_insert_with(|| Arc::new(InjectPlan::new(headers, &self.owned.managed))))
     }
 
     fn value(&mut self, text: &'a str, parameters: &[&str]) -> Result<Expression, BadExpression> {

@@ -33,7 +33,7 @@ impl CompiledPolicy {
 /// The index of all routes of one mode. Routes of the other mode are not there for it: a host that has no
 /// others is served by whatever is less specific.
 pub(super) fn build(
-    policies: &[CompiledPolicy],
+    policies: &[&CompiledPolicy],
     mode: Mode,
     not_found: bool,
     out: &mut Diagnostics,
@@ -67,7 +67,7 @@ pub(super) fn build(
 
 /// Builds one table for each set of policies that some host is served by.
 struct Tables<'a> {
-    policies: &'a [CompiledPolicy],
+    policies: &'a [&'a CompiledPolicy],
     mode: Mode,
     built: HashMap<Vec<usize>, usize>,
     reported: HashSet<(usize, usize)>,

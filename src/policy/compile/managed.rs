@@ -6,11 +6,17 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::headers::is_header_name;
 use crate::headers::plan::{Managed, may_inject, may_own};
 use crate::policy::compile::DEFAULT_RESERVED_PREFIX;
+use crate::policy::compile::tenants::Party;
 use crate::policy::source::{LevelSource, PolicySet};
 
-/// The managed headers: every name that any level injects, and the reserved prefix.
-pub(super) fn managed(set: &PolicySet, out: &mut Diagnostics) -> Managed {
+/// The managed headers of a party: every name that any of its levels or of the root's injects, and the
+/// root's reserved prefix.
+pub(super) fn managed(set: &PolicySet, party: &Party<'_>, out: &mut Diagnostics) -> Managed {
     let mut names: Vec<Arc<str>> = Vec::new();
+    if party.bounds.is_some() {
+        let inherited = all_levels(party.root).flat_map(|level| &level.inject);
+        names.extend(inherited.map(|inject| Arc::from(inject.name.value.as_str())));
+    }
     for inject in all_levels(set).flat_map(|level| &level.inject) {
         let name = &inject.name;
         if !is_header_name(&name.value) {
@@ -28,8 +34,9 @@ pub(super) fn managed(set: &PolicySet, out: &mut Diagnostics) -> Managed {
             names.push(name.value.as_str().into());
         }
     }
-    let prefix = set.defaults.reserved_prefix.as_ref();
+    let prefix = party.root.defaults.reserved_prefix.as_ref();
     if let Some(prefix) = prefix
+        && party.bounds.is_none()
         && !may_own(&prefix.value)
     {
         let message = format!("`{}` is no prefix of header names", prefix.value);

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use crate::authn::{Authenticator, RouteAuthn};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::headers::plan::Managed;
 use crate::policy::compile::covers::covered;
 use crate::policy::compile::demand;
 use crate::policy::compile::expressions::Expressions;
 use crate::policy::compile::index::{CompiledPolicy, Ready};
 use crate::policy::compile::owners::check_owners;
 use crate::policy::compile::rules::{Known, address_rule, caller_rule, role_rule, scope_rule};
+use crate::policy::compile::tenants::{Bounds, Party};
 use crate::policy::compile::{DEFAULT_ENVIRONMENT, is_said, push_once, relaxations};
+use crate::policy::inject::Owned;
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::route::Route;
 use crate::policy::source::{
@@ -21,6 +22,8 @@ use crate::policy::source::{
 
 struct Compiler<'a> {
     set: &'a PolicySet,
+    party: &'a Party<'a>,
+    owned: &'a Arc<Owned>,
     by_name: HashMap<&'a str, &'a Arc<Authenticator>>,
     known: HashSet<&'a str>,
     names: Known<'a>,
@@ -29,28 +32,36 @@ struct Compiler<'a> {
     expressions: Expressions<'a>,
 }
 
-/// Compiles all policies.
-pub(super) fn compile(
-    set: &PolicySet,
-    authenticators: &[Arc<Authenticator>],
-    managed: &Managed,
-    names: Known<'_>,
+/// What a party's policies are compiled with.
+pub(super) struct Given<'a> {
+    pub(super) party: &'a Party<'a>,
+    pub(super) owned: &'a Arc<Owned>,
+    pub(super) names: Known<'a>,
+    /// The authenticators that it may name.
+    pub(super) usable: HashMap<&'a str, &'a Arc<Authenticator>>,
+    /// Those whose definition is there, be it broken.
+    pub(super) known: HashSet<&'a str>,
+    /// Those that the root's `defaults` name, whoever may.
+    pub(super) inherited: HashMap<&'a str, &'a Arc<Authenticator>>,
+}
+
+/// Compiles all policies of a party.
+pub(super) fn compile<'a>(
+    set: &'a PolicySet,
+    given: Given<'a>,
     out: &mut Diagnostics,
 ) -> Vec<CompiledPolicy> {
+    let mut by_name = given.inherited;
+    by_name.extend(given.usable);
     let mut compiler = Compiler {
         set,
-        by_name: authenticators
-            .iter()
-            .map(|a| (a.name.as_ref(), a))
-            .collect(),
-        known: set
-            .authenticators
-            .iter()
-            .map(|a| a.name.value.as_str())
-            .collect(),
-        names,
+        party: given.party,
+        owned: given.owned,
+        by_name,
+        known: given.known,
+        names: given.names,
         authn: HashMap::new(),
-        expressions: Expressions::new(managed),
+        expressions: Expressions::new(given.owned),
     };
     compiler.check_level(&set.defaults.level, out);
     let policies = set.policies.iter();
@@ -59,7 +70,11 @@ pub(super) fn compile(
         .collect()
 }
 
-fn host_patterns(policy: &Named<PolicySource>, out: &mut Diagnostics) -> Vec<HostPattern> {
+fn host_patterns(
+    policy: &Named<PolicySource>,
+    bounds: Option<&Bounds<'_>>,
+    out: &mut Diagnostics,
+) -> Vec<HostPattern> {
     let mut patterns: Vec<HostPattern> = Vec::new();
     for host in &policy.value.hosts {
         match HostPattern::parse(&host.value) {
@@ -67,7 +82,12 @@ fn host_patterns(policy: &Named<PolicySource>, out: &mut Diagnostics) -> Vec<Hos
                 let message = format!("the host `{}` is listed twice", host.value);
                 out.push(Diagnostic::error("duplicate-host", &host.place, message));
             }
-            Ok(pattern) => patterns.push(pattern),
+            Ok(pattern) => {
+                if let Some(bounds) = bounds {
+                    bounds.check_host(&pattern, &host.place, out);
+                }
+                patterns.push(pattern);
+            }
             Err(why) => out.push(
                 Diagnostic::error(
                     "bad-host",
@@ -84,6 +104,9 @@ fn host_patterns(policy: &Named<PolicySource>, out: &mut Diagnostics) -> Vec<Hos
 impl<'a> Compiler<'a> {
     /// Reports what is wrong with one level on its own.
     fn check_level(&self, level: &LevelSource, out: &mut Diagnostics) {
+        if let Some(bounds) = self.party.bounds {
+            bounds.check_level(level, out);
+        }
         if let Some(source) = &level.authenticate {
             demand::check(source, &self.known, out);
         }
@@ -115,8 +138,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn policy(&mut self, policy: &'a Named<PolicySource>, out: &mut Diagnostics) -> CompiledPolicy {
-        let name: Arc<str> = policy.name.value.as_str().into();
-        let hosts = host_patterns(policy, out);
+        let name = self.party.name(&policy.name.value);
+        let hosts = host_patterns(policy, self.party.bounds, out);
         self.check_level(&policy.value.level, out);
         let mut routes = Vec::new();
         for route in &policy.value.routes {
@@ -124,12 +147,18 @@ impl<'a> Compiler<'a> {
             let Some(covers) = &route.covers else {
                 continue;
             };
-            let levels = [&route.level, &policy.value.level, &self.set.defaults.level];
+            let mut levels = vec![&route.level, &policy.value.level, &self.set.defaults.level];
+            if self.party.bounds.is_some() {
+                levels.push(&self.party.root.defaults.level);
+            }
             let mode = levels.iter().find_map(|level| level.mode.as_ref());
             let mode = mode.map_or(Mode::Enforce, |mode| mode.value);
-            let ignore_slash = relaxations(self.set).trailing_slash;
+            let ignore_slash = relaxations(self.party.root).trailing_slash;
             for (path, place, pattern, methods) in covered(covers, ignore_slash, out) {
-                let Some(compiled) = self.route(&name, route, &path, &pattern, levels, out) else {
+                if let Some(bounds) = self.party.bounds {
+                    bounds.check_path(&pattern, place, out);
+                }
+                let Some(compiled) = self.route(&name, route, &path, &pattern, &levels, out) else {
                     continue;
                 };
                 routes.push(Ready {
@@ -154,7 +183,7 @@ impl<'a> Compiler<'a> {
         source: &'a RouteSource,
         path: &str,
         pattern: &PathPattern,
-        levels: [&'a LevelSource; 3],
+        levels: &[&'a LevelSource],
         out: &mut Diagnostics,
     ) -> Option<Route> {
         let authn = self.access(source, levels, out)?;
@@ -173,11 +202,23 @@ impl<'a> Compiler<'a> {
         if public {
             report_unasked(levels, out);
         }
+        let own = self.party.bounds;
         let (mut scopes, mut roles, mut callers) = (Vec::new(), Vec::new(), Vec::new());
+        if let Some(bounds) = own {
+            bounds.check_authn(authn.as_deref(), &source.place, out);
+            scopes.extend(bounds.required_scopes().filter(|_| !public));
+        }
         // Every level must hold, the outermost first; a public route drops what asks for an identity.
         for level in levels.iter().rev().filter(|_| !public) {
             let scope = level.scopes.as_ref();
-            scopes.extend(scope.and_then(|source| scope_rule(source, out)));
+            if let Some(source) = scope
+                && let Some(rule) = scope_rule(source, out)
+            {
+                if let Some(bounds) = own.filter(|_| !self.is_roots(level)) {
+                    bounds.check_rule(&rule, &source.place, out);
+                }
+                scopes.push(rule);
+            }
             let role = level.roles.as_ref();
             roles.extend(role.and_then(|source| role_rule(source, &self.names, out)));
             let caller = level.callers.as_ref();
@@ -188,16 +229,19 @@ impl<'a> Compiler<'a> {
         let inject = if public {
             self.expressions.nothing()
         } else {
-            self.expressions.inject(&levels, &names, out)
+            self.expressions.inject(levels, &names, out)
         };
-        let conditions = self.expressions.conditions(&levels, &names, public, out);
+        let conditions = self.expressions.conditions(levels, &names, public, out);
         Some(Route {
             policy: Arc::clone(policy),
+            tenant: self.party.tenant(),
+            invalid: false,
+            owned: Arc::clone(self.owned),
             path: path.into(),
             parameters,
             authn,
             environment: environment.into(),
-            disclose_scopes: is_said(self.set.defaults.disclose_scopes.as_ref()),
+            disclose_scopes: is_said(self.party.root.defaults.disclose_scopes.as_ref()),
             allow_ips: allow_ips.collect(),
             callers,
             scopes,
@@ -205,6 +249,11 @@ impl<'a> Compiler<'a> {
             conditions,
             inject,
         })
+    }
+
+    /// Whether a level is the root's, whose scopes are not the tenant's doing.
+    fn is_roots(&self, level: &LevelSource) -> bool {
+        std::ptr::eq(level, &raw const self.party.root.defaults.level)
     }
 
     /// Who may open a route: the nearest level that says `authenticate` or `public: true` decides.
@@ -216,7 +265,7 @@ impl<'a> Compiler<'a> {
     fn access(
         &mut self,
         route: &RouteSource,
-        levels: [&'a LevelSource; 3],
+        levels: &[&'a LevelSource],
         out: &mut Diagnostics,
     ) -> Option<Option<Arc<RouteAuthn>>> {
         let mut may_be_public = true;
@@ -263,9 +312,9 @@ impl<'a> Compiler<'a> {
 
 /// Reports what a public route asks or sets all the same: `public: true` drops what it inherits, and
 /// nothing that stands nearer.
-fn report_unasked(levels: [&LevelSource; 3], out: &mut Diagnostics) {
+fn report_unasked(levels: &[&LevelSource], out: &mut Diagnostics) {
     let is_public = |level: &&LevelSource| level.public.as_ref().is_some_and(|public| public.value);
-    let [route, ..] = levels;
+    let route = levels.first().into_iter();
     let nearer = levels.iter().take_while(|level| !is_public(level));
     let asked = nearer.flat_map(|level| {
         [
@@ -286,7 +335,7 @@ fn report_unasked(levels: [&LevelSource; 3], out: &mut Diagnostics) {
             ))
         })
         .collect();
-    contradictions.extend(route.inject.iter().map(|inject| {
+    contradictions.extend(route.flat_map(|route| &route.inject).map(|inject| {
         Diagnostic::error(
             "public-contradiction",
             &inject.name.place,

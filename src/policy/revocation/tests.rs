@@ -97,7 +97,7 @@ fn step_8_each_kind_of_entry_revokes_what_it_names() {
     ] {
         let revocations = revocations(&format!("revocations: [{entry}]"));
         let judged = callers.each_ref().map(|caller| {
-            let refused = revocations.judge(caller).err();
+            let refused = revocations.judge(caller, None).err();
             refused.map(|refusal| refusal.reason) == Some(Reason::CredentialsRevoked)
         });
         assert_eq!(judged, revoked, "{entry}");
@@ -115,7 +115,7 @@ fn of_two_entries_for_one_thing_the_stricter_holds() {
     ] {
         for text in [format!("[{old}, {other}]"), format!("[{other}, {old}]")] {
             let revocations = revocations(&format!("revocations: {text}"));
-            assert_eq!(revocations.judge(&token).is_err(), revoked, "{text}");
+            assert_eq!(revocations.judge(&token, None).is_err(), revoked, "{text}");
             assert_eq!(revocations.len(), 2);
         }
     }

@@ -5,7 +5,7 @@ use proptest::prelude::{Just, Strategy, prop_assert_eq, prop_oneof, proptest};
 
 use super::{Route, RouteIndex, RouteMethods, RouteTable};
 use crate::headers::plan::Managed;
-use crate::policy::inject::InjectPlan;
+use crate::policy::inject::{InjectPlan, Owned};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::request::Request;
 use crate::test_support::raw;
@@ -13,6 +13,9 @@ use crate::verdict::Reason;
 
 fn route(policy: &str, path: &str) -> Arc<Route> {
     Arc::new(Route {
+        tenant: None,
+        invalid: false,
+        owned: Arc::new(Owned::new(Managed::new([], ""))),
         disclose_scopes: false,
         conditions: Vec::new(),
         allow_ips: Vec::new(),

@@ -1,0 +1,374 @@
+//! Tenants: policies of several parties in one directory, none of whom can weaken or break another.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::authn::jwt::token_cache;
+use crate::diagnostic::Diagnostics;
+use crate::snapshot::Snapshot;
+use crate::test_support::{World, key_entry, mistakes, raw};
+use crate::verdict::{Reason, Verdict};
+
+const ROOT: &str = "
+tenants:
+  payments:
+    hosts: [api.example.com]
+    paths: [/payments/**]
+    use: [root-key]
+    scopes: [\"payments:*\"]
+  web:
+    hosts: [\"*.web.example.com\"]
+    use: [root-key]
+    scopes: [web]
+    may: [public, shadow, forward]
+authenticators:
+  root-key: {api_key: {from: {header: x-root-key}}}
+  hidden: {api_key: {from: {header: x-hidden}}}
+roles: {boss: {scopes: [\"*\"]}}
+consumers:
+  operator: {scopes: [\"*\"], credentials: {root-key: [ROOTKEY]}}
+defaults:
+  inject: {x-auth-consumer: consumer.name}
+policies:
+  root:
+    hosts: [api.example.com]
+    authenticate: root-key
+    routes:
+      - {path: /payments/admin, scopes: [admin]}
+      - {path: /other}
+      - {path: /**, public: true}
+";
+
+const PAYMENTS: &str = "
+authenticators: {own-key: {api_key: {from: {header: x-own-key}}}}
+consumers: {shop: {scopes: [payments:read], credentials: {own-key: [OWNKEY]}}}
+defaults: {inject: {x-pay-consumer: consumer.name, x-pay-principal: principal.id}}
+policies:
+  pay:
+    hosts: [api.example.com]
+    authenticate: own-key
+    routes:
+      - {path: /payments, scopes: [payments:read]}
+      - {path: /payments/by-root, authenticate: root-key}
+";
+
+const WEB: &str = "
+policies:
+  site:
+    hosts: [www.web.example.com]
+    public: true
+    routes: [{path: /**}]
+";
+
+fn filled(text: &str) -> String {
+    text.replace("ROOTKEY", &key_entry("r", "root-secret"))
+        .replace("OWNKEY", &key_entry("o", "own-secret"))
+}
+
+fn put(directory: &Path, name: &str, text: &str) {
+    let path = directory.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, filled(text)).unwrap();
+}
+
+fn build(directory: &Path, previous: Option<&Snapshot>) -> (Option<Arc<Snapshot>>, Diagnostics) {
+    let mut out = Diagnostics::default();
+    let snapshot = Snapshot::build(directory, token_cache(1 << 20), previous, &mut out);
+    (snapshot, out)
+}
+
+fn codes(out: &Diagnostics) -> Vec<&'static str> {
+    mistakes(out).into_iter().map(|(code, _)| code).collect()
+}
+
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    put(directory.path(), "root.yaml", ROOT);
+    put(directory.path(), "payments/pay.yaml", PAYMENTS);
+    put(directory.path(), "web/site.yaml", WEB);
+    directory
+}
+
+fn world(directory: &Path) -> World {
+    let (snapshot, out) = build(directory, None);
+    assert!(!out.has_errors(), "{}", out.render());
+    World::serving(snapshot.unwrap())
+}
+
+fn ask(world: &World, host: &'static str, target: &str, lines: &[(&str, &str)]) -> Verdict {
+    let mut check = raw("GET", target, lines);
+    check.host = host.into();
+    world.judge(check)
+}
+
+const API: &str = "api.example.com";
+const OWN: (&str, &str) = ("x-own-key", "own-secret");
+const ROOTS: (&str, &str) = ("x-root-key", "root-secret");
+
+#[test]
+fn each_party_judges_its_own_routes() {
+    let directory = directory();
+    let world = world(directory.path());
+    for (host, target, lines, reason) in [
+        (API, "/payments", vec![OWN], Reason::Allowed),
+        (API, "/payments", vec![ROOTS], Reason::CredentialsMissing),
+        (API, "/payments/by-root", vec![ROOTS], Reason::Allowed),
+        // The root's more specific route is the root's.
+        (API, "/payments/admin", vec![ROOTS], Reason::Allowed),
+        (
+            API,
+            "/payments/admin",
+            vec![OWN],
+            Reason::CredentialsMissing,
+        ),
+        (API, "/other", vec![OWN], Reason::CredentialsMissing),
+        (API, "/free", vec![], Reason::Allowed),
+        ("www.web.example.com", "/x", vec![], Reason::Allowed),
+        ("other.web.example.com", "/x", vec![], Reason::RouteUnknown),
+    ] {
+        assert_eq!(
+            ask(&world, host, target, &lines).reason(),
+            reason,
+            "{host}{target} {lines:?}"
+        );
+    }
+}
+
+#[test]
+fn a_tenants_names_and_headers_are_its_own() {
+    let directory = directory();
+    let world = world(directory.path());
+    let allow = |target: &str, lines: &[(&str, &str)]| match ask(&world, API, target, lines) {
+        Verdict::Allow(allow) => allow,
+        other => panic!("{target}: {other:?}"),
+    };
+    let forged = ("x-pay-consumer", "forged");
+    let own = allow("/payments", &[OWN, forged]);
+    let set: Vec<(&str, &str)> = own
+        .set()
+        .iter()
+        .map(|(name, value)| (name.as_ref(), value.as_str()))
+        .collect();
+    assert_eq!(
+        set,
+        [
+            ("x-auth-consumer", "payments/shop"),
+            ("x-pay-consumer", "payments/shop"),
+            ("x-pay-principal", "payments/own-key:payments/shop"),
+        ]
+    );
+    let line: Value = serde_json::from_str(&world.records.last().line).unwrap();
+    assert_eq!(line["policy"], "payments/pay");
+    assert_eq!(line["consumer"], "payments/shop");
+    // Elsewhere the header is no business of anybody's.
+    let roots = allow("/other", &[ROOTS, forged]);
+    let removed: Vec<&[u8]> = roots.removed().collect();
+    assert!(!removed.contains(&b"x-pay-consumer".as_slice()));
+    assert!(removed.contains(&b"x_auth_consumer".as_slice()));
+}
+
+#[test]
+fn what_is_outside_a_tenants_bounds_does_not_load() {
+    let policy = |host: &str, level: &str, route: &str| {
+        format!(
+            "authenticators: {{own-key: {{api_key: {{from: {{header: x-own-key}}}}}}}}\npolicies: {{p: {{hosts: ['{host}'], authenticate: own-key{level}, routes: [{route}]}}}}"
+        )
+    };
+    let good = "{path: /payments/x}";
+    for (text, code) in [
+        (policy("other.example.com", "", good), "outside-tenant"),
+        (policy("*.example.com", "", good), "outside-tenant"),
+        (policy("*", "", good), "outside-tenant"),
+        (policy(API, "", "{path: /other}"), "outside-tenant"),
+        (policy(API, "", "{path: /**}"), "outside-tenant"),
+        (policy(API, "", "{path: '/{x}/y'}"), "outside-tenant"),
+        (policy(API, "", "{path: /payments/x, public: true}"), "outside-tenant"),
+        (policy(API, ", mode: shadow", good), "outside-tenant"),
+        (policy(API, ", scopes: [orders]", good), "outside-tenant"),
+        (policy(API, "", "{path: /payments/x, authenticate: hidden}"), "unknown-authenticator"),
+        (policy(API, "", "{path: /payments/x, roles: boss}"), "unknown-role"),
+        (policy(API, "", "{path: /payments/x, callers: [{consumer: operator}]}"), "unknown-consumer"),
+        // The root's own route.
+        (policy(API, "", "{path: /payments/admin}"), "conflicting-routes"),
+        ("tenants: {more: {hosts: [a]}}".to_owned(), "outside-tenant"),
+        ("defaults: {scopes: [payments:read]}".to_owned(), "outside-tenant"),
+        ("defaults: {reserved_prefix: x-mine-}".to_owned(), "outside-tenant"),
+        ("roles: {r: {scopes: ['*']}}".to_owned(), "outside-tenant"),
+        ("consumers: {c: {scopes: [orders]}}".to_owned(), "outside-tenant"),
+        ("authenticators: {k: {api_key: {forward: true}}}".to_owned(), "outside-tenant"),
+        ("authenticators: {root-key: {api_key: {from: {header: x-mine}}}}".to_owned(), "duplicate-name"),
+        ("consumers: {c: {credentials: {root-key: [ROOTKEY]}}}".to_owned(), "unknown-authenticator"),
+        (
+            "authenticators: {k: {jwt: {issuer: i, any_audience: true, jwks: {file: ../web/keys.json}}}}".to_owned(),
+            "outside-tenant",
+        ),
+        (
+            "authenticators: {k: {jwt: {issuer: i, any_audience: true, jwks: {file: /etc/keys.json}}}}".to_owned(),
+            "outside-tenant",
+        ),
+    ] {
+        let directory = directory();
+        put(directory.path(), "payments/pay.yaml", &text);
+        let (snapshot, out) = build(directory.path(), None);
+        assert!(codes(&out).contains(&code), "{text}\n{}", out.render());
+        // Nobody else is kept from serving, and nothing of it is served.
+        let world = World::serving(snapshot.expect("the others serve"));
+        let unavailable = ask(&world, API, "/payments/x", &[OWN, ROOTS]);
+        assert_eq!(unavailable.reason(), Reason::PolicyInvalid, "{text}");
+        assert_eq!(ask(&world, API, "/other", &[ROOTS]).reason(), Reason::Allowed);
+        assert_eq!(ask(&world, API, "/payments/admin", &[ROOTS]).reason(), Reason::Allowed);
+        assert_eq!(ask(&world, "www.web.example.com", "/", &[]).reason(), Reason::Allowed);
+    }
+}
+
+#[test]
+fn what_a_tenant_may_is_said_by_name() {
+    let directory = directory();
+    put(
+        directory.path(),
+        "web/site.yaml",
+        "authenticators: {k: {api_key: {from: {header: x-web-key}, forward: true}}}
+policies:
+  p: {hosts: [a.web.example.com, '*.b.web.example.com'], authenticate: k, scopes: [web], routes: [{path: /}, {path: /open, public: true}, {path: /next, mode: shadow}]}",
+    );
+    let (_, out) = build(directory.path(), None);
+    assert!(!out.has_errors(), "{}", out.render());
+}
+
+#[test]
+fn a_broken_tenant_keeps_its_last_good_policies_within_the_bounds_of_now() {
+    let directory = directory();
+    let (first, _) = build(directory.path(), None);
+    let first = first.unwrap();
+    put(directory.path(), "payments/pay.yaml", "policies: [");
+    put(
+        directory.path(),
+        "web/site.yaml",
+        &WEB.replace("/**", "/only"),
+    );
+    let (second, out) = build(directory.path(), Some(&first));
+    assert!(out.has_errors());
+    let second = second.unwrap();
+    let world = World::serving(Arc::clone(&second));
+    assert_eq!(
+        ask(&world, API, "/payments", &[OWN]).reason(),
+        Reason::Allowed
+    );
+    // The others move on.
+    let moved = ask(&world, "www.web.example.com", "/else", &[]);
+    assert_eq!(moved.reason(), Reason::RouteUnknown);
+    // A directory that is gone is no wish to have no rules.
+    fs::remove_dir_all(directory.path().join("payments")).unwrap();
+    let (third, out) = build(directory.path(), Some(&second));
+    assert_eq!(codes(&out), ["tenant-without-files"]);
+    let third = third.unwrap();
+    let world = World::serving(Arc::clone(&third));
+    assert_eq!(
+        ask(&world, API, "/payments", &[OWN]).reason(),
+        Reason::Allowed
+    );
+    // What the bounds no longer hold, the last good policies may no longer do.
+    put(
+        directory.path(),
+        "root.yaml",
+        &ROOT.replace("[/payments/**]", "[/paid/**]"),
+    );
+    let (fourth, _) = build(directory.path(), Some(&third));
+    let world = World::serving(fourth.unwrap());
+    assert_eq!(
+        ask(&world, API, "/paid/x", &[OWN]).reason(),
+        Reason::PolicyInvalid
+    );
+    assert_eq!(ask(&world, API, "/payments", &[]).reason(), Reason::Allowed);
+}
+
+#[test]
+fn the_root_binds_every_tenant() {
+    let directory = directory();
+    let require = "defaults:\n  require: {authenticators: [root-key], scopes: [staff]}\n";
+    put(
+        directory.path(),
+        "root.yaml",
+        &ROOT.replace("defaults:\n", require),
+    );
+    for (demand, good) in [
+        ("own-key", false),
+        ("[own-key, root-key]", false),
+        ("root-key", true),
+        ("{all: [own-key, root-key]}", true),
+        ("{any: [root-key, {all: [own-key, root-key]}]}", true),
+    ] {
+        let text = PAYMENTS
+            .replace("authenticate: own-key", &format!("authenticate: {demand}"))
+            .replace(
+                "      - {path: /payments/by-root, authenticate: root-key}\n",
+                "",
+            );
+        put(directory.path(), "payments/pay.yaml", &text);
+        let (snapshot, out) = build(directory.path(), None);
+        assert_eq!(!out.has_errors(), good, "{demand}: {}", out.render());
+        if demand == "root-key" {
+            let world = World::serving(snapshot.unwrap());
+            assert_eq!(
+                ask(&world, API, "/payments", &[ROOTS]).reason(),
+                Reason::Allowed
+            );
+        }
+    }
+}
+
+#[test]
+fn a_tenant_revokes_on_its_own_routes_only() {
+    let directory = directory();
+    put(
+        directory.path(),
+        "payments/revoked.yaml",
+        "revocations: [{consumer: shop}, {credential: r}]",
+    );
+    let world = world(directory.path());
+    for (target, key, reason) in [
+        ("/payments", OWN, Reason::CredentialsRevoked),
+        ("/payments/by-root", ROOTS, Reason::CredentialsRevoked),
+        ("/other", ROOTS, Reason::Allowed),
+    ] {
+        assert_eq!(
+            ask(&world, API, target, &[key]).reason(),
+            reason,
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn mistakes_in_what_the_root_declares_are_the_roots() {
+    for (from, to, code) in [
+        (
+            "hosts: [\"*.web.example.com\"]",
+            "hosts: [\"*.example.com\"]",
+            "overlapping-tenants",
+        ),
+        ("[/payments/**]", "[payments]", "bad-tenant"),
+        (
+            "use: [root-key]\n    scopes: [web]",
+            "use: [nothing]\n    scopes: [web]",
+            "unknown-authenticator",
+        ),
+        ("  web:", "  webs:", "undeclared-directory"),
+        (
+            "may: [public, shadow, forward]",
+            "may: [everything]",
+            "bad-value",
+        ),
+        ("scopes: [web]", "scopes: [\"w*b\"]", "bad-scope"),
+    ] {
+        let directory = directory();
+        assert!(ROOT.contains(from), "{from}");
+        put(directory.path(), "root.yaml", &ROOT.replace(from, to));
+        let (snapshot, out) = build(directory.path(), None);
+        assert!(snapshot.is_none(), "{to}");
+        assert!(codes(&out).contains(&code), "{to}: {}", out.render());
+    }
+}
