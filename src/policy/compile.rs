@@ -3,6 +3,7 @@
 
 mod authenticators;
 mod consumers;
+mod cors;
 mod covers;
 mod demand;
 mod expressions;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::authn::{Authenticator, RouteAuthn};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::headers::plan::Managed;
+use crate::policy::compile::cors::CorsLevels;
 use crate::policy::compile::covers::covered;
 use crate::policy::compile::demand;
 use crate::policy::compile::expressions::Expressions;
@@ -27,6 +28,7 @@ struct Compiler<'a> {
     /// What each demand asks, by whether it is optional: shared, as most routes ask the same.
     authn: HashMap<(demand::Named<'a>, bool), Arc<RouteAuthn>>,
     expressions: Expressions<'a>,
+    cors: CorsLevels,
 }
 
 /// Compiles all policies.
@@ -51,6 +53,7 @@ pub(super) fn compile(
         names,
         authn: HashMap::new(),
         expressions: Expressions::new(managed),
+        cors: CorsLevels::default(),
     };
     compiler.check_level(&set.defaults.level, out);
     let policies = set.policies.iter();
@@ -83,7 +86,10 @@ fn host_patterns(policy: &Named<PolicySource>, out: &mut Diagnostics) -> Vec<Hos
 
 impl<'a> Compiler<'a> {
     /// Reports what is wrong with one level on its own.
-    fn check_level(&self, level: &LevelSource, out: &mut Diagnostics) {
+    fn check_level(&mut self, level: &LevelSource, out: &mut Diagnostics) {
+        if let Some(cors) = &level.cors {
+            self.cors.compile(cors, out);
+        }
         if let Some(source) = &level.authenticate {
             demand::check(source, &self.known, out);
         }
@@ -183,6 +189,8 @@ impl<'a> Compiler<'a> {
             let caller = level.callers.as_ref();
             callers.extend(caller.map(|source| caller_rule(source, &self.names, out)));
         }
+        let cors = levels.iter().find_map(|level| level.cors.as_ref());
+        let cors = cors.and_then(|cors| self.cors.compile(cors, out));
         let allow_ips = levels.iter().rev().filter_map(|level| address_rule(level));
         let names: Vec<&str> = pattern.parameter_names().collect();
         let inject = if public {
@@ -204,6 +212,7 @@ impl<'a> Compiler<'a> {
             roles,
             conditions,
             inject,
+            cors,
         })
     }
 
