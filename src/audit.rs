@@ -49,7 +49,7 @@ pub enum Difference {
     Opened,
     /// It would refuse what passes.
     Closed,
-    /// Both refuse, for other reasons.
+    /// Both refuse, or neither does, for other reasons.
     Reason,
 }
 
@@ -65,10 +65,11 @@ impl Difference {
     }
 
     fn between(enforced: Reason, beside: Reason) -> Self {
-        match (enforced, beside) {
+        let is_denial = |reason: Reason| reason.decision() == "deny";
+        match (is_denial(enforced), is_denial(beside)) {
             _ if enforced == beside => Self::Same,
-            (_, Reason::Allowed) => Self::Opened,
-            (Reason::Allowed, _) => Self::Closed,
+            (true, false) => Self::Opened,
+            (false, true) => Self::Closed,
             _ => Self::Reason,
         }
     }

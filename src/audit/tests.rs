@@ -255,7 +255,7 @@ fn what_is_said_twice_is_not_believed() {
         ("origin", "https://a.example"),
     );
     for (lines, rpc, origin) in [
-        (&[web, page][..], Rpc::Grpc, Some(&page.1.as_bytes()[..])),
+        (&[web, page][..], Rpc::Grpc, Some(page.1.as_bytes())),
         (&[web, web, page, page], Rpc::None, None),
         (&[web, web, web, page, page, page], Rpc::None, None),
     ] {

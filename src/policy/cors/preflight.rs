@@ -64,7 +64,7 @@ pub fn judge(
     };
     *route = Some(Arc::clone(asked));
     let requested = requested_headers(headers)?;
-    cors.permit(origin, &methods, &requested)
+    cors.permit(&origin, &methods, &requested)
         .map(|headers| {
             let route = Arc::clone(asked);
             Some(PreflightPermit { route, headers })
@@ -103,12 +103,12 @@ impl Cors {
     /// The headers of the answer to a preflight, or the operator's text on what is not admitted.
     fn permit(
         &self,
-        origin: Bytes,
+        origin: &Bytes,
         methods: &str,
         requested: &[String],
     ) -> Result<Vec<(&'static str, String)>, String> {
         let refused = || {
-            let origin = origin.get(..256).unwrap_or(&origin);
+            let origin = origin.get(..256).unwrap_or(origin);
             format!(
                 "`cors` does not admit the origin `{}`",
                 origin.escape_ascii()
