@@ -172,3 +172,6 @@ fn is_labels(text: &str) -> bool {
     text.split('.')
         .all(|label| !label.is_empty() && label.bytes().all(good))
 }
+
+#[cfg(test)]
+mod tests;
