@@ -135,9 +135,14 @@ impl<'a> Compiler<'a> {
             let mode = mode.map_or(Mode::Enforce, |mode| mode.value);
             let ignore_slash = relaxations(self.set).trailing_slash;
             for (path, place, pattern, methods) in covered(covers, ignore_slash, out) {
-                let Some(compiled) = self.route(&name, route, &path, &pattern, levels, out) else {
+                let compiled = self.route(&name, route, &path, &pattern, levels, out);
+                let Some(mut compiled) = compiled else {
                     continue;
                 };
+                if mode == Mode::Shadow {
+                    // Shadow changes nothing, what replies say included.
+                    compiled.cors = None;
+                }
                 routes.push(Ready {
                     route: Arc::new(compiled),
                     mode,

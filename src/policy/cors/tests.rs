@@ -422,6 +422,36 @@ policies:
     }
 }
 
+#[test]
+fn o5_shadow_answers_nothing_and_says_nothing() {
+    let world = World::new(&format!(
+        "
+defaults: {{unenforced: allow}}
+policies:
+  next:
+    hosts: [api.example.com]
+    mode: shadow
+    public: true
+    cors: {{origins: ['{APP}']}}
+    routes: [{{path: /orders}}]
+  now:
+    hosts: [api.example.com]
+    public: true
+    routes: [{{path: /status, methods: [GET]}}]
+"
+    ));
+    for check in [
+        raw("GET", "/orders", &[("origin", APP)]),
+        preflight("/orders", APP, "GET", ""),
+        preflight("/orders", "https://evil.example", "GET", ""),
+    ] {
+        match world.judge(check) {
+            Verdict::Allow(allow) => assert_eq!(allow.reply_headers(), []),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 fn some_origin() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         "(https?|HTTPS)://[a-z.*]{0,9}(app|shop)\\.example(\\.com)?(:[0-9]{1,4})?[/.,]?"
