@@ -101,7 +101,7 @@ impl Engine {
         let mut diagnostics = Diagnostics::default();
         let snapshot = Snapshot::build(
             directory.path(),
-            token_cache(cache_bytes),
+            &token_cache(cache_bytes),
             None,
             &mut diagnostics,
         );

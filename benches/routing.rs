@@ -112,7 +112,7 @@ fn compiling(criterion: &mut Criterion) {
 
 fn build(directory: &Path) -> Arc<Snapshot> {
     let mut diagnostics = Diagnostics::default();
-    Snapshot::build(directory, token_cache(0), None, &mut diagnostics)
+    Snapshot::build(directory, &token_cache(0), None, &mut diagnostics)
         .ok_or_else(|| diagnostics.render())
         .expect("the policies have no mistakes")
 }

@@ -19,6 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::ids::DecisionId;
 use crate::policy::route::Route;
 use crate::request::raw::RawCheck;
+use crate::request::rpc::{Rpc, Signs};
 use crate::verdict::Reason;
 
 /// The longest text of a caller's that is recorded, in bytes.
@@ -48,7 +49,7 @@ pub enum Difference {
     Opened,
     /// It would refuse what passes.
     Closed,
-    /// Both refuse, for other reasons.
+    /// Both refuse, or neither does, for other reasons.
     Reason,
 }
 
@@ -64,10 +65,11 @@ impl Difference {
     }
 
     fn between(enforced: Reason, beside: Reason) -> Self {
-        match (enforced, beside) {
+        let is_denial = |reason: Reason| reason.decision() == "deny";
+        match (is_denial(enforced), is_denial(beside)) {
             _ if enforced == beside => Self::Same,
-            (_, Reason::Allowed) => Self::Opened,
-            (Reason::Allowed, _) => Self::Closed,
+            (true, false) => Self::Opened,
+            (false, true) => Self::Closed,
             _ => Self::Reason,
         }
     }
@@ -86,7 +88,8 @@ pub struct Trail {
     client_address: Bytes,
     user_agent: Option<Bytes>,
     trace: Option<TraceContext>,
-    grpc: bool,
+    rpc: Rpc,
+    origin: Option<Bytes>,
     bearer: bool,
     /// The route, once it is chosen.
     pub route: Option<Arc<Route>>,
@@ -125,6 +128,12 @@ impl Trail {
         trail.protocol = raw.protocol.clone();
         trail.client_address = raw.source.address.clone();
         let mut carried = None;
+        let (mut origins, mut content_types) = (0, 0);
+        let mut signs = Signs {
+            method: &raw.method,
+            target: &raw.path,
+            ..Signs::default()
+        };
         for (name, value) in raw.headers.iter() {
             match name {
                 b"user-agent" => trail.user_agent = Some(raw.headers.share(value)),
@@ -134,10 +143,19 @@ impl Trail {
                         .get(..7)
                         .is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
                 }
+                b"content-type" => {
+                    content_types += 1;
+                    signs.content_type = (content_types == 1).then_some(value);
+                }
+                b"connect-protocol-version" => signs.connect_version = true,
+                b"origin" => {
+                    origins += 1;
+                    trail.origin = (origins == 1).then(|| raw.headers.share(value));
+                }
                 _ => {}
             }
         }
-        trail.grpc = raw.headers.is_grpc();
+        trail.rpc = Rpc::of(signs, |part| raw.headers.share(part));
         trail.trace = trace.or(carried);
         trail
     }
@@ -156,7 +174,8 @@ impl Trail {
             client_address: Bytes::new(),
             user_agent: None,
             trace: None,
-            grpc: false,
+            rpc: Rpc::None,
+            origin: None,
             bearer: false,
             route: None,
             progress: Progress::default(),
@@ -188,9 +207,14 @@ impl Trail {
         self.client_address = text.map(Bytes::from).unwrap_or_default();
     }
 
-    /// Whether the caller speaks gRPC.
-    pub const fn is_grpc(&self) -> bool {
-        self.grpc
+    /// The RPC protocol that the caller speaks.
+    pub const fn rpc(&self) -> &Rpc {
+        &self.rpc
+    }
+
+    /// The origin of the page that the request comes from, if the request names exactly one.
+    pub const fn origin(&self) -> Option<&Bytes> {
+        self.origin.as_ref()
     }
 
     /// Whether the request carries a bearer token.
@@ -302,7 +326,7 @@ impl Record<'_> {
         let mut line = Line::begin(buffer);
         line.text("time", &trail.time.to_rfc3339());
         line.text("decision_id", trail.id.write_to(&mut id));
-        line.text("decision", decision(self.reason));
+        line.text("decision", self.reason.decision());
         line.text("reason", self.reason.as_str());
         line.number("status", u64::from(self.status));
         line.maybe("detail", Some(self.detail).filter(|text| !text.is_empty()));
@@ -333,14 +357,6 @@ impl Record<'_> {
             line.beside("shadow", beside);
         }
         line.end();
-    }
-}
-
-/// `decision` of a reason.
-const fn decision(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Allowed => "allow",
-        _ => "deny",
     }
 }
 
@@ -435,7 +451,7 @@ impl<'b> Line<'b> {
     fn beside(&mut self, name: &'static str, beside: &Beside) {
         self.name(name);
         let mut line = Line::begin(self.buffer);
-        line.text("decision", decision(beside.reason));
+        line.text("decision", beside.reason.decision());
         line.text("reason", beside.reason.as_str());
         let route = beside.route.as_deref();
         line.maybe("policy", route.map(|route| route.policy.as_ref()));

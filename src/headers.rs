@@ -126,18 +126,6 @@ impl Headers {
             Bytes::copy_from_slice(part)
         }
     }
-
-    /// Whether the request speaks gRPC by its content type (`application/grpc`, `application/grpc+…`),
-    /// which is when Envoy turns a denial into a gRPC status.
-    pub fn is_grpc(&self) -> bool {
-        match self.single("content-type") {
-            Single::One(value) => match value.strip_prefix(b"application/grpc") {
-                Some(rest) => matches!(rest, [] | [b'+' | b';', ..]),
-                None => false,
-            },
-            Single::Absent | Single::Several => false,
-        }
-    }
 }
 
 /// One character of a header name as CGI, WSGI and their kin see it: they turn names into variables,
@@ -221,23 +209,6 @@ mod tests {
             assert_eq!(headers.share(part), part);
         }
         assert_eq!(headers.share(value).as_ptr(), value.as_ptr());
-    }
-
-    #[test]
-    fn knows_grpc_by_its_content_type() {
-        for (value, grpc) in [
-            ("application/grpc", true),
-            ("application/grpc+proto", true),
-            ("application/grpc;charset=x", true),
-            ("application/grpc-web", false),
-            ("application/json", false),
-        ] {
-            assert_eq!(
-                headers(&[("content-type", value)]).is_grpc(),
-                grpc,
-                "{value}"
-            );
-        }
     }
 
     #[test]

@@ -19,9 +19,11 @@ use crate::limit::Admission;
 use crate::pipeline::candidate::Candidate;
 use crate::policy::authorise::{Caller, Routed};
 use crate::policy::compile::PolicyTable;
+use crate::policy::cors::preflight;
 use crate::policy::revocation::Revocations;
 use crate::request::raw::RawCheck;
 use crate::request::{BadRequest, Request};
+use crate::respond::reply::Reply;
 use crate::respond::{Allow, Denial};
 use crate::snapshot::Snapshot;
 use crate::verdict::{Reason, Refusal, Verdict};
@@ -114,9 +116,9 @@ impl Pipeline {
             trail.candidate = candidate.judge(self, &outcome, &trail);
         }
         match outcome {
-            Ok(allow) => {
-                trail.end(Reason::Allowed, 200, "");
-                Verdict::Allow(allow)
+            Ok(verdict) => {
+                trail.end(verdict.reason(), verdict.status(), "");
+                verdict
             }
             Err(refusal) => deny(&refusal, &mut trail),
         }
@@ -134,11 +136,14 @@ impl Pipeline {
         table: &PolicyTable,
         revocations: &ArcSwap<Revocations>,
         trail: &mut Trail,
-    ) -> Result<Allow, Refusal> {
+    ) -> Result<Verdict, Refusal> {
         self.require_tls(&raw)?;
         let request = Request::read(raw, &table.reading).map_err(unreadable)?;
         if table.reading.trusted_hops > 0 {
             trail.called_from(request.client_address());
+        }
+        if let Some(permit) = preflight::judge(&request, &table.routes, &mut trail.route)? {
+            return Ok(Verdict::Reply(Reply::preflight(permit, trail.id())));
         }
         let revocations = revocations.load_full();
         if table.shadow.is_some() {
@@ -155,7 +160,7 @@ impl Pipeline {
         let now = self.clock.now();
         let grant = caller.authorise(now)?;
         let admission = Admission::admit(grant);
-        Allow::new(admission, trail.id(), now)
+        Allow::new(admission, trail, now).map(Verdict::Allow)
     }
 
     fn require_tls(&self, raw: &RawCheck) -> Result<(), Refusal> {

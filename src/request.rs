@@ -4,6 +4,7 @@ pub mod address;
 pub mod host;
 pub mod path;
 pub mod raw;
+pub mod rpc;
 pub mod target;
 
 use bytes::Bytes;
@@ -42,7 +43,8 @@ pub struct Request {
 pub struct Method(Bytes);
 
 impl Method {
-    fn parse(raw: &Bytes) -> Option<Self> {
+    /// Reads a method; `None` if it is no token, or too long.
+    pub fn parse(raw: &Bytes) -> Option<Self> {
         let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
         let good = !raw.is_empty() && raw.len() <= 32 && raw.iter().all(token);
         good.then(|| Self(raw.clone()))

@@ -1,4 +1,7 @@
-//! The two endings of a decision, as Envoy is told of them.
+//! The endings of a decision, as Envoy is told of them.
+
+pub mod reply;
+mod rpc;
 
 use std::sync::Arc;
 
@@ -12,9 +15,12 @@ use crate::clock::Timestamp;
 use crate::ids::DecisionId;
 use crate::limit::Admission;
 use crate::policy::authorise::Granted;
+use crate::policy::cors::{How, ReplyHeader};
 use crate::policy::field::Facts;
 use crate::policy::inject::{HeaderLine, InjectPlan};
 use crate::policy::route::Route;
+use crate::request::rpc::Rpc;
+use crate::respond::rpc::Code;
 use crate::verdict::{PublicClass, Reason, Refusal, title};
 
 /// A request that passes, and what becomes of its headers. Only [`Allow::new`] makes one, and only
@@ -28,6 +34,7 @@ pub struct Allow {
     absent: Vec<Arc<str>>,
     carried: Vec<Bytes>,
     stripped: Stripped,
+    reply: Vec<ReplyHeader>,
 }
 
 impl std::fmt::Debug for Allow {
@@ -48,7 +55,7 @@ impl Allow {
     ///
     /// # Errors
     /// `inject_refused`.
-    pub fn new(admission: Admission, id: DecisionId, now: Timestamp) -> Result<Self, Refusal> {
+    pub fn new(admission: Admission, trail: &Trail, now: Timestamp) -> Result<Self, Refusal> {
         let Granted {
             request,
             route,
@@ -71,7 +78,8 @@ impl Allow {
             .collect();
         speakable(&carried, &stripped)?;
         Ok(Self {
-            id,
+            id: trail.id(),
+            reply: cors(&route, trail),
             set,
             absent,
             carried,
@@ -116,6 +124,11 @@ impl Allow {
         &self.stripped.parameters
     }
 
+    /// Headers of the reply, which the upstream makes.
+    pub fn reply_headers(&self) -> &[ReplyHeader] {
+        &self.reply
+    }
+
     /// What dynamic metadata tells of this decision.
     pub fn facts(&self) -> Told<'_> {
         Told {
@@ -125,6 +138,13 @@ impl Allow {
             principal: self.identity.principal(),
         }
     }
+}
+
+/// What pages of other origins are told, once a route is known.
+fn cors(route: &Route, trail: &Trail) -> Vec<ReplyHeader> {
+    let cors = route.cors.as_ref();
+    cors.map(|cors| cors.reply(trail.origin().cloned(), trail.rpc().is_grpc_web()))
+        .unwrap_or_default()
 }
 
 /// Refuses what can't be said in an answer: its strings are UTF-8, and one that is not would make Envoy
@@ -172,7 +192,8 @@ pub struct Denial {
 const REALM: &str = "portcullis";
 
 impl Denial {
-    /// What a refusal tells the caller: a problem document (RFC 9457), for gRPC callers its message.
+    /// What a refusal tells the caller: a problem document (RFC 9457), or what its RPC protocol has for
+    /// that.
     pub fn new(refusal: &Refusal, trail: &Trail) -> Self {
         let class = refusal.reason.class();
         // A refusal is never a success, whatever its maker put there.
@@ -180,13 +201,11 @@ impl Denial {
             .status
             .filter(|status| *status >= 400)
             .unwrap_or_else(|| match class {
-                PublicClass::Allowed => 500,
+                PublicClass::Allowed | PublicClass::Preflight => 500,
                 other => other.status(),
             });
         let mut headers = vec![("cache-control", "no-store".to_owned())];
-        if !trail.is_grpc() {
-            headers.push(("content-type", "application/problem+json".to_owned()));
-        }
+        let body = body(refusal, status, trail, &mut headers);
         for challenge in challenges(refusal, status, trail) {
             headers.push(("www-authenticate", challenge));
         }
@@ -196,11 +215,15 @@ impl Denial {
         if let Some(seconds) = refusal.retry_after {
             headers.push(("retry-after", seconds.to_string()));
         }
-        let body = if trail.is_grpc() {
-            refusal.reason.message().to_owned()
-        } else {
-            problem(refusal, status, trail.id())
-        };
+        // A page that is refused its preflight learns nothing at all.
+        let route = trail.route.as_deref();
+        if let Some(route) = route.filter(|_| refusal.reason != Reason::CorsRefused) {
+            let said = cors(route, trail).into_iter();
+            headers.extend(
+                said.filter(|header| header.how != How::OverwriteIfExists)
+                    .map(|header| (header.name, text(&header.value))),
+            );
+        }
         Self {
             id: trail.id(),
             reason: refusal.reason,
@@ -238,6 +261,41 @@ impl Denial {
             reason: self.reason,
             route: self.route.as_ref(),
             principal: None,
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The body of a denial, and the headers that its form needs.
+fn body(
+    refusal: &Refusal,
+    status: u16,
+    trail: &Trail,
+    headers: &mut Vec<(&'static str, String)>,
+) -> String {
+    let (code, message) = (Code::of(status), refusal.reason.message());
+    match trail.rpc() {
+        Rpc::None => {
+            headers.push(("content-type", "application/problem+json".to_owned()));
+            problem(refusal, status, trail.id())
+        }
+        // Envoy makes `grpc-message` of the body, and keeps a `grpc-status` that it finds.
+        Rpc::Grpc => {
+            headers.push(("grpc-status", code.number.to_owned()));
+            message.to_owned()
+        }
+        Rpc::GrpcWeb(content_type) => {
+            headers.push(("content-type", text(content_type)));
+            headers.push(("grpc-status", code.number.to_owned()));
+            headers.push(("grpc-message", rpc::grpc_message(message)));
+            String::new()
+        }
+        Rpc::ConnectUnary => {
+            headers.push(("content-type", "application/json".to_owned()));
+            rpc::connect_error(code, message, trail.id())
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::authn::jwt::TokenCache;
 use crate::config::inputs::Inputs;
 use crate::config::load::{RevocationFiles, TenantInputs};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::jwks::{self, Fetch, KeySets};
 use crate::policy::compile::{Declared, PolicyTable, Ports};
 use crate::policy::revocation::Revocations;
@@ -40,12 +40,12 @@ impl Snapshot {
     /// `None` if `out` holds an error at the end.
     pub fn build(
         directory: &Path,
-        token_cache: TokenCache,
+        token_cache: &TokenCache,
         previous: Option<&Self>,
         out: &mut Diagnostics,
     ) -> Option<Arc<Self>> {
         let inputs = Inputs::read(directory, out);
-        Self::compile(&inputs, &token_cache, previous, out)
+        Self::compile(&inputs, token_cache, previous, out)
     }
 
     /// The same for what was read before.
@@ -105,11 +105,13 @@ impl Snapshot {
                 problems.append(found);
                 serves.filter(|_| usable)
             });
-            if newest.is_none() {
-                problems.push(no_files(name));
-            }
             // The last good ones, under the bounds and with the authenticators that the root has now.
             let before = previous.and_then(|previous| previous.tenants.get(name));
+            if newest.is_none()
+                && let Some(place) = declared.place(name)
+            {
+                problems.push(no_files(name, place, before.is_some()));
+            }
             let serves = serves.or_else(|| attempt(name, before?, &mut Diagnostics::default()));
             if let Some((_, set)) = &serves {
                 good.insert(name.to_owned(), Arc::clone(set));
@@ -191,9 +193,16 @@ fn check_files(name: &str, tenant: &TenantInputs, out: &mut Diagnostics) {
     }
 }
 
-fn no_files(name: &str) -> Diagnostic {
-    let message = format!("the tenant `{name}` is declared and has no directory");
-    Diagnostic::global_error("tenant-without-files", message)
+/// A tenant may be declared before its files are there. That they are gone is no wish to have no rules.
+fn no_files(name: &str, place: &Place, gone: bool) -> Diagnostic {
+    if gone {
+        let message = format!("the directory of the tenant `{name}` is gone");
+        return Diagnostic::error("tenant-without-files", place, message).with_help(
+            "its last good policies serve on; take the declaration out if it is to have none",
+        );
+    }
+    let message = format!("the tenant `{name}` has no directory");
+    Diagnostic::warning("tenant-without-files", place, message)
         .with_help("its hosts and paths are answered 503 until its files are there")
 }
 

@@ -1,4 +1,4 @@
-//! How a decision ends: one closed vocabulary of reasons, and the two endings Envoy can be given.
+//! How a decision ends: one closed vocabulary of reasons, and the endings Envoy can be given.
 //!
 //! The reason's name is the metric label, the audit field, the dynamic metadata and the word in a
 //! policy test. What the caller reads is the public class and a message that helps to mend the
@@ -14,6 +14,7 @@ use std::borrow::Cow;
 )]
 pub enum PublicClass {
     Allowed,
+    Preflight,
     RequestMalformed,
     CredentialsMissing,
     CredentialsInvalid,
@@ -30,6 +31,7 @@ impl PublicClass {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
+            Self::Preflight => "preflight",
             Self::RequestMalformed => "request_malformed",
             Self::CredentialsMissing => "credentials_missing",
             Self::CredentialsInvalid => "credentials_invalid",
@@ -42,10 +44,11 @@ impl PublicClass {
         }
     }
 
-    /// The HTTP status of a denial of this class; all are members of Envoy's `StatusCode`.
+    /// The HTTP status of an answer of this class; all are members of Envoy's `StatusCode`.
     pub const fn status(self) -> u16 {
         match self {
             Self::Allowed => 200,
+            Self::Preflight => 204,
             Self::RequestMalformed => 400,
             Self::CredentialsMissing | Self::CredentialsInvalid | Self::CredentialsExpired => 401,
             Self::Forbidden | Self::InsufficientScope => 403,
@@ -71,6 +74,7 @@ impl PublicClass {
 pub const fn title(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        204 => "No Content",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -112,6 +116,8 @@ macro_rules! reasons {
 reasons! {
     /// The request may pass.
     Allowed = "allowed", Allowed, "Allowed.";
+    /// A preflight whose origin, method and headers are admitted; Portcullis answered it.
+    Preflight = "preflight", Preflight, "Answered.";
     /// Method, host, path or the check itself cannot be read.
     RequestMalformed = "request_malformed", RequestMalformed,
         "The request cannot be read. Check its method, host, target and headers.";
@@ -190,6 +196,9 @@ reasons! {
     /// The path is known, the method is not among its methods.
     MethodNotAllowed = "method_not_allowed", MethodNotAllowed,
         "This method is not allowed here. The Allow header lists those that are.";
+    /// A preflight whose origin, or a header it asks for, is not admitted.
+    CorsRefused = "cors_refused", Forbidden,
+        "Pages of this origin may not send this request.";
     /// The setting `require_tls` holds and the request came without TLS.
     TlsRequired = "tls_required", Forbidden,
         "This API is only served over TLS. Use https.";
@@ -243,6 +252,16 @@ impl Reason {
             .find(|reason| reason.as_str() == name)
     }
 
+    /// What was done with the request: `allow`, `deny`, or `reply` where Portcullis answered it and
+    /// refused nothing.
+    pub const fn decision(self) -> &'static str {
+        match self.class() {
+            PublicClass::Allowed => "allow",
+            PublicClass::Preflight => "reply",
+            _ => "deny",
+        }
+    }
+
     /// Position in [`Reason::ALL`].
     pub const fn index(self) -> usize {
         self as usize
@@ -288,13 +307,20 @@ impl Refusal {
 /// The answer to one check.
 ///
 /// An [`Allow`](crate::respond::Allow) is made by `respond` from an `Admission` and from nothing else;
-/// everything that ends in another way is a denial.
+/// a [`Reply`](crate::respond::reply::Reply) from a preflight's permit; everything that ends in another way
+/// is a denial.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most verdicts are of the large kind, and a box would cost each of them an allocation"
+)]
 pub enum Verdict {
     /// Let the request pass, with these changes to its headers.
     Allow(crate::respond::Allow),
     /// Refuse it.
     Deny(crate::respond::Denial),
+    /// Answer it in the upstream's place. On the wire this is a denial.
+    Reply(crate::respond::reply::Reply),
 }
 
 impl Verdict {
@@ -303,6 +329,16 @@ impl Verdict {
         match self {
             Self::Allow(_) => Reason::Allowed,
             Self::Deny(denial) => denial.reason(),
+            Self::Reply(reply) => reply.reason(),
+        }
+    }
+
+    /// The HTTP status; 200 where the request passes.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Allow(_) => Reason::Allowed.class().status(),
+            Self::Deny(denial) => denial.status(),
+            Self::Reply(reply) => reply.status(),
         }
     }
 }
@@ -328,15 +364,21 @@ mod tests {
     }
 
     #[test]
-    fn only_allowed_has_a_status_of_success() {
+    fn only_what_is_not_denied_has_a_status_of_success() {
         for reason in Reason::ALL {
+            let expected = match reason {
+                Reason::Allowed => ("allow", true),
+                Reason::Preflight => ("reply", true),
+                _ => ("deny", false),
+            };
             let status = reason.class().status();
             assert_eq!(
-                status < 300,
-                *reason == Reason::Allowed,
+                (reason.decision(), status < 300),
+                expected,
                 "{}",
                 reason.as_str()
             );
+            assert!(expected.1 || status >= 400, "{status}");
         }
     }
 

@@ -11,6 +11,7 @@ use super::{Recorder, Trail};
 use crate::audit::trace_context::TraceContext;
 use crate::clock::{Clock, ManualClock};
 use crate::request::raw::RawCheck;
+use crate::request::rpc::Rpc;
 use crate::test_support::{Records, Signer, World, claims, clock, key_entry, raw, raw_bytes, with};
 use crate::verdict::Reason;
 
@@ -239,10 +240,28 @@ fn knows_a_bearer_and_a_grpc_caller() {
         let check = raw("POST", "/a", &[(name, value)]);
         let trail = Trail::begin(&check, None, &ticking, &recorder);
         assert_eq!(
-            (trail.is_bearer(), trail.is_grpc()),
+            (trail.is_bearer(), *trail.rpc() == Rpc::Grpc),
             (bearer, grpc),
             "{name}: {value}"
         );
+    }
+}
+
+#[test]
+fn what_is_said_twice_is_not_believed() {
+    let (_, ticking, _, recorder) = parts();
+    let (web, page) = (
+        ("content-type", "application/grpc"),
+        ("origin", "https://a.example"),
+    );
+    for (lines, rpc, origin) in [
+        (&[web, page][..], Rpc::Grpc, Some(page.1.as_bytes())),
+        (&[web, web, page, page], Rpc::None, None),
+        (&[web, web, web, page, page, page], Rpc::None, None),
+    ] {
+        let trail = Trail::begin(&raw("POST", "/a", lines), None, &ticking, &recorder);
+        assert_eq!(*trail.rpc(), rpc);
+        assert_eq!(trail.origin().map(AsRef::as_ref), origin);
     }
 }
 

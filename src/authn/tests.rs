@@ -109,7 +109,7 @@ impl Gate {
     fn allow(&self, target: &str, lines: &[(&str, &str)]) -> Allow {
         match self.world.judge(raw("GET", target, lines)) {
             Verdict::Allow(allow) => allow,
-            Verdict::Deny(denial) => panic!("{denial:?}"),
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(arguments: &CheckArgs) -> u8 {
     let mut diagnostics = Diagnostics::default();
-    let snapshot = Snapshot::build(&arguments.policies, token_cache(0), None, &mut diagnostics);
+    let snapshot = Snapshot::build(&arguments.policies, &token_cache(0), None, &mut diagnostics);
     diagnostics.sort();
     match arguments.output {
         Format::Json => {

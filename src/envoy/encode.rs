@@ -3,7 +3,8 @@
 //! The message is written field by field from what the verdict holds, without a tree of owned strings
 //! in between. Numbers are the fields of `envoy.service.auth.v3` and what it is made of.
 
-use crate::respond::{Allow, Denial, Told};
+use crate::policy::cors::How;
+use crate::respond::{Allow, Told};
 use crate::verdict::Verdict;
 
 /// `google.rpc.Code.PERMISSION_DENIED`. Any code but 0 is a denial; Envoy takes the HTTP status from
@@ -12,6 +13,9 @@ const PERMISSION_DENIED: u64 = 7;
 
 /// `HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD`.
 const OVERWRITE_IF_EXISTS_OR_ADD: u64 = 2;
+
+/// `HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS`.
+const OVERWRITE_IF_EXISTS: u64 = 3;
 
 /// The encoded `CheckResponse`.
 pub fn response(verdict: &Verdict) -> Vec<u8> {
@@ -24,8 +28,17 @@ pub fn response(verdict: &Verdict) -> Vec<u8> {
         }
         Verdict::Deny(denial) => {
             nested(&mut out, 1, |out| number(out, 1, PERMISSION_DENIED));
-            nested(&mut out, 2, |out| denied_response(out, denial));
+            nested(&mut out, 2, |out| {
+                denied_response(out, denial.status(), denial.headers(), denial.body());
+            });
             nested(&mut out, 4, |out| metadata(out, &denial.facts()));
+        }
+        Verdict::Reply(reply) => {
+            nested(&mut out, 1, |out| number(out, 1, PERMISSION_DENIED));
+            nested(&mut out, 2, |out| {
+                denied_response(out, reply.status(), reply.headers(), "");
+            });
+            nested(&mut out, 4, |out| metadata(out, &reply.facts()));
         }
     }
     out
@@ -33,37 +46,50 @@ pub fn response(verdict: &Verdict) -> Vec<u8> {
 
 fn ok_response(out: &mut Vec<u8>, allow: &Allow) {
     for (name, value) in allow.set() {
-        header(out, name.as_bytes(), value.as_bytes());
+        header(out, 2, How::Overwrite, name.as_bytes(), value.as_bytes());
     }
     if let Some(cookie) = allow.cookie().filter(|rest| !rest.is_empty()) {
-        header(out, b"cookie", cookie);
+        header(out, 2, How::Overwrite, b"cookie", cookie);
     }
     for name in allow.removed() {
         bytes(out, 5, name);
+    }
+    for reply in allow.reply_headers() {
+        header(out, 6, reply.how, reply.name.as_bytes(), &reply.value);
     }
     for name in allow.removed_parameters() {
         bytes(out, 8, name);
     }
 }
 
-fn denied_response(out: &mut Vec<u8>, denial: &Denial) {
-    nested(out, 1, |out| number(out, 1, u64::from(denial.status())));
-    for (name, value) in denial.headers() {
-        header(out, name.as_bytes(), value.as_bytes());
+fn denied_response(out: &mut Vec<u8>, status: u16, headers: &[(&'static str, String)], body: &str) {
+    nested(out, 1, |out| number(out, 1, u64::from(status)));
+    for (name, value) in headers {
+        header(out, 2, How::Overwrite, name.as_bytes(), value.as_bytes());
     }
-    bytes(out, 3, denial.body().as_bytes());
+    if !body.is_empty() {
+        bytes(out, 3, body.as_bytes());
+    }
 }
 
-/// A `HeaderValueOption` that overwrites, said in both ways: Envoy's default where neither is said has
-/// meant overwrite in some versions and append in others.
-fn header(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    nested(out, 2, |out| {
+/// A `HeaderValueOption`, said in both ways that Envoy has: its default where neither is said has meant
+/// overwrite in some versions and append in others.
+fn header(out: &mut Vec<u8>, tag: u64, how: How, name: &[u8], value: &[u8]) {
+    nested(out, tag, |out| {
         nested(out, 1, |out| {
             bytes(out, 1, name);
             bytes(out, 2, value);
         });
-        nested(out, 2, |_| {}); // append { value: false }: the wrapper's presence is what counts
-        number(out, 3, OVERWRITE_IF_EXISTS_OR_ADD);
+        match how {
+            How::Overwrite => {
+                nested(out, 2, |_| {}); // append { value: false }: the wrapper's presence is what counts
+                number(out, 3, OVERWRITE_IF_EXISTS_OR_ADD);
+            }
+            // `append` has no such value, and would win if it were there.
+            How::OverwriteIfExists => number(out, 3, OVERWRITE_IF_EXISTS),
+            // append { value: true }; APPEND_IF_EXISTS_OR_ADD is 0, which is not written.
+            How::Append => nested(out, 2, |out| number(out, 1, 1)),
+        }
     });
 }
 

@@ -10,9 +10,8 @@ use futures_util::FutureExt;
 use crate::audit::{Beside, Record, Recorder, Trail};
 use crate::pipeline::{Pipeline, panic_text};
 use crate::request::raw::RawCheck;
-use crate::respond::Allow;
 use crate::snapshot::Snapshot;
-use crate::verdict::{Reason, Refusal};
+use crate::verdict::{Reason, Refusal, Verdict};
 
 /// The newest candidate policies, if any ever compiled.
 pub(super) struct Candidate {
@@ -67,7 +66,7 @@ impl TakenUp {
     pub(super) fn judge(
         self: Box<Self>,
         pipeline: &Pipeline,
-        enforced: &Result<Allow, Refusal>,
+        enforced: &Result<Verdict, Refusal>,
         trail: &Trail,
     ) -> Option<Beside> {
         if let Err(refusal) = enforced
@@ -90,7 +89,7 @@ impl TakenUp {
             AssertUnwindSafe(judged).catch_unwind().now_or_never()
         };
         let reason = match judged {
-            Some(Ok(Ok(_))) => Reason::Allowed,
+            Some(Ok(Ok(verdict))) => verdict.reason(),
             Some(Ok(Err(refusal))) => refusal.reason,
             Some(Err(panic)) => {
                 let panic = panic_text(panic.as_ref());

@@ -3,6 +3,7 @@
 
 mod authenticators;
 mod consumers;
+mod cors;
 mod covers;
 mod demand;
 mod expressions;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use crate::authn::Authenticator;
 use crate::authn::jwt::TokenCache;
 use crate::authn::key_set::KeySetCell;
-use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 use crate::policy::compile::index::{CompiledPolicy, Ready};
 use crate::policy::compile::routes::Given;
 use crate::policy::compile::rules::Known;
@@ -108,6 +109,12 @@ impl<'a> Declared<'a> {
     /// The tenants' names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|bounds| bounds.tenant.as_ref())
+    }
+
+    /// Where a tenant is declared.
+    pub fn place(&self, name: &str) -> Option<&Place> {
+        let bounds = self.0.iter().find(|bounds| *bounds.tenant == *name)?;
+        Some(&bounds.source.place)
     }
 
     /// Compiles the root's own policies. Mistakes are pushed to `out`.
@@ -253,6 +260,7 @@ impl<'a> Root<'a> {
             scopes: Vec::new(),
             roles: Vec::new(),
             conditions: Vec::new(),
+            cors: None,
             inject: Arc::clone(&self.owned.nothing),
         });
         let routes = paths.into_iter().map(|pattern| Ready {

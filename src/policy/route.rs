@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::authn::RouteAuthn;
 use crate::policy::caller::{AddressRule, CallerRule};
+use crate::policy::cors::Cors;
 use crate::policy::expression::Condition;
 use crate::policy::inject::{InjectPlan, Owned};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
@@ -47,6 +48,8 @@ pub struct Route {
     pub conditions: Vec<Arc<Condition>>,
     /// The headers it sets.
     pub inject: Arc<InjectPlan>,
+    /// What pages of other origins may do; `None` leaves that to the upstream.
+    pub cors: Option<Arc<Cors>>,
 }
 
 impl std::fmt::Debug for Route {
@@ -132,6 +135,25 @@ impl Methods {
 
     /// The value of `Allow` (RFC 9110 section 10.2.1).
     fn allow(&self) -> Arc<str> {
+        self.names().join(", ").into()
+    }
+
+    /// The methods whose routes share the `cors` of `route`, and `requested`, which led to it.
+    fn sharing_cors(&self, route: &Route, requested: &str) -> String {
+        let mut names = self.names();
+        names.retain(|name| {
+            let cors = self.get(name).and_then(|other| other.cors.as_ref());
+            cors.zip(route.cors.as_ref())
+                .is_some_and(|(cors, own)| Arc::ptr_eq(cors, own))
+        });
+        if !names.contains(&requested) {
+            names.push(requested);
+        }
+        names.join(", ")
+    }
+
+    /// The methods that are known here, in order.
+    fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.named.iter().map(|(name, _)| name.as_ref()).collect();
         if self.usual.is_some() {
             names.extend(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]);
@@ -141,7 +163,7 @@ impl Methods {
         }
         names.sort_unstable();
         names.dedup();
-        names.join(", ").into()
+        names
     }
 }
 
@@ -289,6 +311,27 @@ impl RouteIndex {
     /// # Errors
     /// `route_unknown`, `method_not_allowed`, `policy_unknown`.
     pub fn choose(&self, request: &Request) -> Result<&Arc<Route>, Refusal> {
+        let methods = self.methods_of(request)?;
+        methods.get(request.method().as_str()).ok_or_else(|| {
+            let mut refusal = Refusal::new(
+                Reason::MethodNotAllowed,
+                "the path is known, the method is not among its methods",
+            );
+            refusal.allowed_methods = Some(methods.allow());
+            refusal
+        })
+    }
+
+    /// The route that `method` would lead to at a request's host and path, and the methods there that
+    /// answer preflights alike. `None` if there is no such route.
+    pub fn preflight(&self, request: &Request, method: &str) -> Option<(&Arc<Route>, String)> {
+        let methods = self.methods_of(request).ok()?;
+        let route = methods.get(method)?;
+        Some((route, methods.sharing_cors(route, method)))
+    }
+
+    /// What stands at a request's host and path.
+    fn methods_of(&self, request: &Request) -> Result<&Methods, Refusal> {
         let host = request.host().as_str();
         let mut pins = request
             .raw()
@@ -311,18 +354,10 @@ impl RouteIndex {
                 "the path leads to another route for a reader who keeps its empty segments",
             ));
         }
-        let Some(methods) = methods else {
+        methods.ok_or_else(|| {
             let mut refusal =
                 Refusal::new(Reason::RouteUnknown, "no route covers this host and path");
             refusal.status = self.unknown_is_not_found.then_some(404);
-            return Err(refusal);
-        };
-        methods.get(request.method().as_str()).ok_or_else(|| {
-            let mut refusal = Refusal::new(
-                Reason::MethodNotAllowed,
-                "the path is known, the method is not among its methods",
-            );
-            refusal.allowed_methods = Some(methods.allow());
             refusal
         })
     }

@@ -383,7 +383,7 @@ pub struct CorsSource {
     /// `credentials`: whether a page may send cookies and HTTP authentication.
     pub credentials: bool,
     /// `max_age`, in seconds.
-    pub max_age: Option<u64>,
+    pub max_age: Option<Located<u64>>,
 }
 
 /// `authenticate` of a level, and what stands within it.

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
 
 use super::Denial;
@@ -26,7 +28,7 @@ policies:
 fn denied(refusal: &Refusal, lines: &[(&str, &str)], routed: bool) -> Denial {
     let clock: Arc<dyn Clock> = clock();
     let recorder: Arc<dyn Recorder> = Arc::new(Records::default());
-    let check = raw("GET", "/a", lines);
+    let check = raw("POST", "/a", lines);
     let mut trail = Trail::begin(&check, None, &clock, &recorder);
     if routed {
         let table = crate::test_support::table(POLICY);
@@ -58,7 +60,7 @@ fn each_class_has_its_problem_document() {
     let mut classes = BTreeMap::new();
     for &reason in Reason::ALL
         .iter()
-        .filter(|reason| **reason != Reason::Allowed)
+        .filter(|reason| reason.class().status() >= 400)
     {
         let denial = denied(&refusal(reason), &[], true);
         let body: Value = serde_json::from_str(denial.body()).unwrap();
@@ -100,6 +102,8 @@ fn the_caller_never_reads_the_reason_or_the_operators_text() {
             &[][..],
             &[("authorization", "Bearer x")],
             &[("content-type", "application/grpc")],
+            &[("content-type", "application/grpc-web")],
+            &[("content-type", "application/proto")],
         ] {
             let denial = denied(&refusal(reason), lines, true);
             let mut told = denial.body().to_owned();
@@ -125,7 +129,9 @@ fn a_refusal_is_never_a_success() {
         refusal.status = Some(status);
         assert_eq!(denied(&refusal, &[], false).status(), 403, "{status}");
     }
-    assert_eq!(denied(&refusal(Reason::Allowed), &[], false).status(), 500);
+    for reason in [Reason::Allowed, Reason::Preflight] {
+        assert_eq!(denied(&refusal(reason), &[], false).status(), 500);
+    }
     let mut not_found = refusal(Reason::RouteUnknown);
     not_found.status = Some(404);
     let denial = denied(&not_found, &[], false);
@@ -214,6 +220,67 @@ fn a_grpc_caller_reads_a_message() {
     assert_eq!(denial.body(), Reason::TokenExpired.message());
     assert_eq!(denial.status(), 401);
     assert!(all(&denial, "content-type").is_empty(), "it is not JSON");
+    assert_eq!(all(&denial, "grpc-status"), ["16"]);
+}
+
+#[test]
+fn o7_a_grpc_web_caller_reads_headers() {
+    for content_type in ["application/grpc-web", "application/grpc-web-text+proto"] {
+        let lines = [("content-type", content_type)];
+        let denial = denied(&refusal(Reason::RoleMissing), &lines, true);
+        assert_eq!((denial.status(), denial.body()), (403, ""));
+        for (name, value) in [
+            ("content-type", content_type),
+            ("grpc-status", "7"),
+            ("grpc-message", Reason::RoleMissing.message()),
+        ] {
+            assert_eq!(all(&denial, name), [value], "{name}");
+        }
+    }
+}
+
+#[test]
+fn o7_a_connect_caller_reads_a_connect_error() {
+    let json = ("content-type", "application/json");
+    let lines = [json, ("connect-protocol-version", "1")];
+    for (reason, status, code) in [
+        (Reason::RequestMalformed, 400, "invalid_argument"),
+        (Reason::CredentialsMissing, 401, "unauthenticated"),
+        (Reason::RoleMissing, 403, "permission_denied"),
+        (Reason::MethodNotAllowed, 405, "unimplemented"),
+        (Reason::Overloaded, 503, "unavailable"),
+        (Reason::InternalFault, 500, "internal"),
+    ] {
+        let denial = denied(&refusal(reason), &lines, true);
+        assert_eq!(denial.status(), status);
+        assert_eq!(all(&denial, "content-type"), ["application/json"]);
+        let error: Value = serde_json::from_str(denial.body()).unwrap();
+        let id = denial.facts().id.to_string();
+        let detail = STANDARD_NO_PAD.decode(error["details"][0]["value"].as_str().unwrap());
+        let detail = detail.unwrap();
+        assert_eq!(detail, [b"\x0a\x1a", id.as_bytes()].concat());
+        assert_eq!(
+            error,
+            json!({
+                "code": code, "message": reason.message(),
+                "details": [{
+                    "type": "google.rpc.RequestInfo",
+                    "value": STANDARD_NO_PAD.encode(&detail),
+                    "debug": {"requestId": id},
+                }],
+            })
+        );
+    }
+    // A stream's client reads the status; JSON alone is no sign of Connect.
+    for content_type in ["application/connect+json", "application/json"] {
+        let denial = denied(
+            &refusal(Reason::RoleMissing),
+            &[("content-type", content_type)],
+            true,
+        );
+        assert_eq!(all(&denial, "content-type"), ["application/problem+json"]);
+        assert!(all(&denial, "grpc-status").is_empty());
+    }
 }
 
 #[test]

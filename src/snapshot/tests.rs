@@ -76,7 +76,7 @@ fn put(directory: &Path, name: &str, text: &str) {
 
 fn build(directory: &Path, previous: Option<&Snapshot>) -> (Option<Arc<Snapshot>>, Diagnostics) {
     let mut out = Diagnostics::default();
-    let snapshot = Snapshot::build(directory, token_cache(1 << 20), previous, &mut out);
+    let snapshot = Snapshot::build(directory, &token_cache(1 << 20), previous, &mut out);
     (snapshot, out)
 }
 
@@ -371,4 +371,20 @@ fn mistakes_in_what_the_root_declares_are_the_roots() {
         assert!(snapshot.is_none(), "{to}");
         assert!(codes(&out).contains(&code), "{to}: {}", out.render());
     }
+}
+
+#[test]
+fn a_tenant_may_be_declared_before_its_files_are_there() {
+    let directory = directory();
+    fs::remove_dir_all(directory.path().join("payments")).unwrap();
+    let (snapshot, out) = build(directory.path(), None);
+    assert!(!out.has_errors());
+    assert_eq!(codes(&out), ["tenant-without-files"]);
+    let world = World::serving(snapshot.unwrap());
+    // The root's catch-all is not what the tenant's paths are waiting for.
+    assert_eq!(
+        ask(&world, API, "/payments/x", &[]).reason(),
+        Reason::PolicyInvalid
+    );
+    assert_eq!(ask(&world, API, "/free", &[]).reason(), Reason::Allowed);
 }

@@ -199,14 +199,7 @@ impl Metrics {
     fn bind(&self, (_, policy, authenticator, reason): &Labels) -> Bound {
         let text = |label: &Option<Arc<str>>| label.as_deref().unwrap_or_default().to_owned();
         let labels = [
-            KeyValue::new(
-                "decision",
-                if *reason == Reason::Allowed {
-                    "allow"
-                } else {
-                    "deny"
-                },
-            ),
+            KeyValue::new("decision", reason.decision()),
             KeyValue::new("reason", reason.as_str()),
             KeyValue::new("policy", text(policy)),
             KeyValue::new("authenticator", text(authenticator)),

@@ -140,7 +140,7 @@ fn told(output: &Output) -> String {
 
 fn assert_loads(directory: &Path, whose: &str) {
     let mut diagnostics = Diagnostics::default();
-    let snapshot = Snapshot::build(directory, token_cache(0), None, &mut diagnostics);
+    let snapshot = Snapshot::build(directory, &token_cache(0), None, &mut diagnostics);
     assert!(
         snapshot.is_some() && diagnostics.is_empty(),
         "{whose} does not load:\n{}",

@@ -138,7 +138,7 @@ async fn a_panic_is_denied_and_the_worker_lives_on() {
     let mut out = Diagnostics::default();
     let snapshot = Snapshot::build(
         &policies_of(directory.path()),
-        token_cache(0),
+        &token_cache(0),
         None,
         &mut out,
     )

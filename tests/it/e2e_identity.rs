@@ -798,62 +798,6 @@ async fn h11_forwarded_headers_and_envoys_own_decide_nothing() {
 }
 
 #[tokio::test]
-async fn a_grpc_caller_gets_a_grpc_status() {
-    let usual = Usual::new();
-    let world = World::start(&usual.yaml, plain).await;
-    let call = |path: &str| {
-        request("POST", path)
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-    };
-    let denied = call("/orders.v1.OrderService/Get")
-        .send_h2(world.envoy.addr())
-        .await;
-    assert_eq!(
-        (denied.status, denied.header("grpc-status")),
-        (200, Some("16"))
-    );
-    assert_eq!(
-        denied.header("grpc-message"),
-        Some("This request needs a credential and has none. Send one and retry.")
-    );
-    let unknown = call("/orders.v1.OrderService/Delete")
-        .send_h2(world.envoy.addr())
-        .await;
-    assert_eq!(unknown.header("grpc-status"), Some("7"));
-    let allowed = call("/orders.v1.OrderService/Get")
-        .header("x-api-key", &usual.live.plain)
-        .send_h2(world.envoy.addr())
-        .await;
-    assert_eq!(allowed.status, 200);
-    assert_eq!(allowed.header("grpc-status"), None);
-    assert_eq!(world.upstream.take_requests().len(), 1);
-}
-
-#[tokio::test]
-async fn o7_content_types_of_grpc_web_and_connect_change_nothing() {
-    let usual = Usual::new();
-    let world = World::start(&usual.yaml, plain).await;
-    for content in [
-        "application/grpc-web+proto",
-        "application/proto",
-        "application/connect+json",
-        "application/json",
-    ] {
-        let denied = request("POST", "/orders.v1.OrderService/Get")
-            .header("content-type", content)
-            .send_h1(world.envoy.addr())
-            .await;
-        assert_eq!(denied.status, 401, "{content}");
-    }
-    let connect_get = get("/orders.v1.OrderService/Get?encoding=json&message=%7B%7D")
-        .send_h1(world.envoy.addr())
-        .await;
-    assert_eq!(connect_get.status, 405);
-    assert_eq!(world.upstream.request_count(), 0);
-}
-
-#[tokio::test]
 async fn dynamic_metadata_tells_of_the_decision() {
     let usual = Usual::new();
     let world = World::start(&usual.yaml, |config| {

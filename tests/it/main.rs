@@ -13,6 +13,8 @@ mod e2e_answers;
 #[cfg(test)]
 mod e2e_authenticate;
 #[cfg(test)]
+mod e2e_cors;
+#[cfg(test)]
 mod e2e_identity;
 #[cfg(test)]
 mod e2e_issuers;
@@ -24,6 +26,8 @@ mod e2e_pins;
 mod e2e_policies;
 #[cfg(test)]
 mod e2e_reload;
+#[cfg(test)]
+mod e2e_rpc;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]

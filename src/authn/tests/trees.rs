@@ -110,7 +110,7 @@ impl Trees {
     fn allow(&self, target: &str, signs: &str) -> Allow {
         match self.judge(target, signs) {
             Verdict::Allow(allow) => allow,
-            Verdict::Deny(denial) => panic!("{target} {signs}: {denial:?}"),
+            other => panic!("{target} {signs}: {other:?}"),
         }
     }
 

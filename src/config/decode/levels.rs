@@ -163,16 +163,19 @@ pub(super) fn cors(node: &Node, out: &mut Diagnostics) -> Option<Located<CorsSou
     let credentials = fields
         .get("credentials")
         .and_then(|node| yaml::boolean(node, "`credentials`", out));
-    let max_age = fields
-        .get("max_age")
-        .and_then(|node| yaml::duration(node, "`max_age`", out));
+    let max_age = fields.get("max_age").and_then(|node| {
+        Some(Located {
+            value: yaml::duration(node, "`max_age`", out)?.as_secs(),
+            place: node.place.clone(),
+        })
+    });
     Some(Located {
         value: CorsSource {
             origins: origins?,
             headers,
             expose,
             credentials: credentials.unwrap_or(false),
-            max_age: max_age.map(|age| age.as_secs()),
+            max_age,
         },
         place: node.place.clone(),
     })

@@ -11,7 +11,7 @@ use crate::policy::source::{
 };
 
 /// The keys of every level that this version honours.
-const LEVEL: [&str; 11] = [
+const LEVEL: [&str; 12] = [
     "authenticate",
     "optional",
     "public",
@@ -23,10 +23,11 @@ const LEVEL: [&str; 11] = [
     "environment",
     "mode",
     "inject",
+    "cors",
 ];
 
 /// The keys of every level that the language has and this version has not.
-const LATER: [&str; 2] = ["limit", "cors"];
+const LATER: [&str; 1] = ["limit"];
 
 pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Diagnostics) {
     let own = [

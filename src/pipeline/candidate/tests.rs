@@ -88,11 +88,40 @@ fn what_would_be_decided_differently_is_recorded_and_changes_nothing() {
         let world = World::with_candidate(&enforced, &policy);
         let answers = [&alone, &world].map(|world| match world.judge(raw("GET", target, &[KEY])) {
             Verdict::Allow(allow) => (Reason::Allowed, format!("{:?}", allow.set())),
-            Verdict::Deny(denial) => (denial.reason(), String::new()),
+            other => (other.reason(), String::new()),
         });
         assert_eq!(answers[0], answers[1], "{what}");
         assert_eq!(candidate(&world), told, "{what}");
         assert_eq!(world.records.all().len(), 1, "{what}: one record");
+    }
+}
+
+#[test]
+fn a_preflight_that_would_be_judged_differently_is_recorded() {
+    let policy = |origin: &str| {
+        format!(
+            "policies: {{p: {{hosts: ['*'], public: true, cors: {{origins: ['{origin}']}}, routes: [{{path: /a}}]}}}}"
+        )
+    };
+    let (one, two) = (policy("https://one.example"), policy("https://two.example"));
+    let world = World::with_candidate(&one, &two);
+    for (origin, reason, told) in [
+        (
+            "https://one.example",
+            Reason::Preflight,
+            ("deny", "cors_refused"),
+        ),
+        (
+            "https://two.example",
+            Reason::CorsRefused,
+            ("reply", "preflight"),
+        ),
+    ] {
+        let lines = [("origin", origin), ("access-control-request-method", "GET")];
+        let verdict = world.judge(raw("OPTIONS", "/a", &lines));
+        assert_eq!(verdict.reason(), reason);
+        let told = json!({"decision": told.0, "reason": told.1, "policy": "p", "route": "/a"});
+        assert_eq!(candidate(&world), Some(told), "{origin}");
     }
 }
 

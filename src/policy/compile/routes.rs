@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::authn::{Authenticator, RouteAuthn};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::policy::compile::cors::CorsLevels;
 use crate::policy::compile::covers::covered;
 use crate::policy::compile::demand;
 use crate::policy::compile::expressions::Expressions;
@@ -30,6 +31,7 @@ struct Compiler<'a> {
     /// What each demand asks, by whether it is optional: shared, as most routes ask the same.
     authn: HashMap<(demand::Named<'a>, bool), Arc<RouteAuthn>>,
     expressions: Expressions<'a>,
+    cors: CorsLevels,
 }
 
 /// What a party's policies are compiled with.
@@ -62,6 +64,7 @@ pub(super) fn compile<'a>(
         names: given.names,
         authn: HashMap::new(),
         expressions: Expressions::new(given.owned),
+        cors: CorsLevels::default(),
     };
     compiler.check_level(&set.defaults.level, out);
     let policies = set.policies.iter();
@@ -103,7 +106,10 @@ fn host_patterns(
 
 impl<'a> Compiler<'a> {
     /// Reports what is wrong with one level on its own.
-    fn check_level(&self, level: &LevelSource, out: &mut Diagnostics) {
+    fn check_level(&mut self, level: &LevelSource, out: &mut Diagnostics) {
+        if let Some(cors) = &level.cors {
+            self.cors.compile(cors, out);
+        }
         if let Some(bounds) = self.party.bounds {
             bounds.check_level(level, out);
         }
@@ -158,9 +164,14 @@ impl<'a> Compiler<'a> {
                 if let Some(bounds) = self.party.bounds {
                     bounds.check_path(&pattern, place, out);
                 }
-                let Some(compiled) = self.route(&name, route, &path, &pattern, &levels, out) else {
+                let compiled = self.route(&name, route, &path, &pattern, &levels, out);
+                let Some(mut compiled) = compiled else {
                     continue;
                 };
+                if mode == Mode::Shadow {
+                    // Shadow changes nothing, what replies say included.
+                    compiled.cors = None;
+                }
                 routes.push(Ready {
                     route: Arc::new(compiled),
                     mode,
@@ -224,6 +235,8 @@ impl<'a> Compiler<'a> {
             let caller = level.callers.as_ref();
             callers.extend(caller.map(|source| caller_rule(source, &self.names, out)));
         }
+        let cors = levels.iter().find_map(|level| level.cors.as_ref());
+        let cors = cors.and_then(|cors| self.cors.compile(cors, out));
         let allow_ips = levels.iter().rev().filter_map(|level| address_rule(level));
         let names: Vec<&str> = pattern.parameter_names().collect();
         let inject = if public {
@@ -248,6 +261,7 @@ impl<'a> Compiler<'a> {
             roles,
             conditions,
             inject,
+            cors,
         })
     }
 

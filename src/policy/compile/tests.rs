@@ -1,5 +1,6 @@
 //! What compiles, what it means, and what is refused.
 
+mod cors;
 mod demands;
 mod levels;
 mod rules;

@@ -27,6 +27,7 @@ fn route(policy: &str, path: &str) -> Arc<Route> {
         authn: None,
         environment: "live".into(),
         scopes: Vec::new(),
+        cors: None,
         inject: Arc::new(InjectPlan::new(Vec::new(), &Managed::new([], ""))),
     })
 }

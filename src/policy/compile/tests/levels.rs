@@ -28,7 +28,7 @@ consumers:
 fn allow(world: &World, target: &str, lines: &[(&str, &str)]) -> Allow {
     match world.judge(raw("GET", target, lines)) {
         Verdict::Allow(allow) => allow,
-        Verdict::Deny(denial) => panic!("{target}: {denial:?}"),
+        other => panic!("{target}: {other:?}"),
     }
 }
 
