@@ -18,6 +18,7 @@ mod e2e_cors;
 mod e2e_identity;
 #[cfg(test)]
 mod e2e_issuers;
+mod e2e_language;
 #[cfg(test)]
 mod e2e_paths;
 #[cfg(test)]
