@@ -286,6 +286,16 @@ impl Record<'_> {
         self.trail.progress.deciding.as_ref()
     }
 
+    /// The caller, if one was proven.
+    pub const fn proven(&self) -> Option<&Proven> {
+        self.trail.proven.as_ref()
+    }
+
+    /// The operator's text: what exactly was wrong; empty where nothing was.
+    pub const fn detail(&self) -> &str {
+        self.detail
+    }
+
     /// What the candidate policies say, and how that differs; nothing where there are none.
     pub fn candidate(&self) -> Option<(&Beside, Difference)> {
         let beside = self.trail.candidate.as_ref()?;

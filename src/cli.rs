@@ -5,6 +5,7 @@ mod keys;
 mod output;
 mod serve;
 mod settings;
+mod test;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Read a policy directory and report every mistake in it
     Check(check::CheckArgs),
+    /// Run the tests that policies hold
+    Test(test::TestArgs),
     /// API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -91,6 +94,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
     match cli.command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Version(arguments) => version(&arguments),
     }

@@ -2,6 +2,7 @@
 
 pub mod authorise;
 pub mod caller;
+pub mod case;
 pub mod compile;
 pub mod cors;
 pub mod expression;

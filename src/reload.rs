@@ -8,7 +8,7 @@ mod debounce;
 mod fetches;
 mod loader;
 mod report;
-mod watch;
+pub mod watch;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -30,6 +30,7 @@ fn the_command_line_is_well_formed_and_documented() {
         &["--help"][..],
         &["serve", "--help"],
         &["check", "--help"],
+        &["test", "--help"],
         &["keys", "new", "--help"],
     ] {
         let help = Cli::try_parse_from(arguments(words)).unwrap_err();

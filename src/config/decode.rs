@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod authenticators;
+mod cases;
 mod consumers;
 mod defaults;
 mod levels;
@@ -13,6 +14,7 @@ use std::path::Path;
 
 use crate::config::yaml::{self, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::policy::case::Case;
 use crate::policy::revocation::Revocation;
 use crate::policy::source::{Located, Named, PolicySet};
 
@@ -41,24 +43,8 @@ pub fn file(node: &Node, directory: &Path, set: &mut PolicySet, out: &mut Diagno
     let Some(fields) = Fields::new(node, "a policy file", &SECTIONS, out) else {
         return;
     };
-    if let Some(version) = fields
-        .get("version")
-        .and_then(|node| yaml::text(node, "`version`", out).map(|t| (t, node)))
-        && version.0 != VERSION
-    {
-        out.push(
-            Diagnostic::error(
-                "unknown-version",
-                &version.1.place,
-                format!(
-                    "`{}` is not a version of the policy language that this program knows",
-                    version.0
-                ),
-            )
-            .with_help(format!("write `version: {VERSION}`, or leave the key out")),
-        );
-    }
-    not_yet(&fields, &["plans", "tests"], "a policy file", out);
+    check_version(&fields, out);
+    not_yet(&fields, &["plans"], "a policy file", out);
     if let Some(node) = fields.get("authenticators") {
         authenticators::section(node, directory, &mut set.authenticators, out);
     }
@@ -79,6 +65,39 @@ pub fn file(node: &Node, directory: &Path, set: &mut PolicySet, out: &mut Diagno
     }
     if let Some(node) = fields.get("policies") {
         policies::section(node, &mut set.policies, out);
+    }
+    if let Some(node) = fields.get("tests") {
+        cases::section(node, &mut set.tests, out);
+    }
+}
+
+/// Adds the tests of a file that stands outside the policies, and holds nothing else.
+pub fn tests(node: &Node, cases: &mut Vec<Case>, out: &mut Diagnostics) {
+    if matches!(node.value, yaml::Value::Null) {
+        return;
+    }
+    let Some(fields) = Fields::new(node, "a file of tests", &["version", "tests"], out) else {
+        return;
+    };
+    check_version(&fields, out);
+    if let Some(node) = fields.get("tests") {
+        cases::section(node, cases, out);
+    }
+}
+
+fn check_version(fields: &Fields<'_>, out: &mut Diagnostics) {
+    let Some(node) = fields.get("version") else {
+        return;
+    };
+    if let Some(version) = yaml::text(node, "`version`", out)
+        && version != VERSION
+    {
+        let message =
+            format!("`{version}` is not a version of the policy language that this program knows");
+        out.push(
+            Diagnostic::error("unknown-version", &node.place, message)
+                .with_help(format!("write `version: {VERSION}`, or leave the key out")),
+        );
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::config::decode;
 use crate::config::yaml;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile};
+use crate::policy::case::Case;
 use crate::policy::revocation::{Revocation, Revocations};
 use crate::policy::source::PolicySet;
 
@@ -172,6 +173,30 @@ pub struct TenantInputs {
     pub set: Arc<PolicySet>,
     /// The mistakes in it.
     pub problems: Diagnostics,
+}
+
+/// Reads files of tests that stand outside a policy directory: a file, or every policy file of a directory.
+pub fn tests(path: &Path, cases: &mut Vec<Case>, out: &mut Diagnostics) {
+    let paths = if path.is_dir() {
+        policy_files(path, out).0
+    } else {
+        vec![path.to_owned()]
+    };
+    if paths.is_empty() {
+        let message = format!("{} holds no file of tests", path.display());
+        out.push(Diagnostic::global_error("no-tests", message));
+    }
+    for path in paths {
+        let bytes = whole_file(&path, yaml::Limits::default().max_bytes);
+        let bytes = bytes.as_deref();
+        let Some(file) = decoded(&path, bytes, out) else {
+            continue;
+        };
+        match yaml::parse(&file, &yaml::Limits::default()) {
+            Ok(node) => decode::tests(&node, cases, out),
+            Err(diagnostics) => out.extend(diagnostics),
+        }
+    }
 }
 
 /// The bytes of a regular file of at most `limit` bytes.

@@ -251,6 +251,7 @@ impl<'a> Root<'a> {
             invalid: true,
             owned: Arc::clone(&self.owned),
             path: "/**".into(),
+            place: bounds.source.place.clone(),
             parameters: Box::default(),
             authn: None,
             environment: DEFAULT_ENVIRONMENT.into(),

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::authn::RouteAuthn;
+use crate::diagnostic::Place;
 use crate::policy::caller::{AddressRule, CallerRule};
 use crate::policy::cors::Cors;
 use crate::policy::expression::Condition;
@@ -28,6 +29,8 @@ pub struct Route {
     pub owned: Arc<Owned>,
     /// Its path as written; of a gRPC route `/service/method`.
     pub path: Arc<str>,
+    /// Where the path is written; of a gRPC route its method, or else its service.
+    pub place: Place,
     /// Position and name of each path parameter.
     pub parameters: Box<[(usize, Box<str>)]>,
     /// What it asks of the caller; `None` on a public route.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::diagnostic::Place;
+use crate::policy::case::Case;
 use crate::policy::revocation::Revocation;
 use crate::request::path::Relaxations;
 use crate::secret::Digest;
@@ -40,6 +41,8 @@ pub struct PolicySet {
     pub revocations: Vec<Revocation>,
     /// `tenants`: in the root only.
     pub tenants: Vec<Named<TenantSource>>,
+    /// `tests`: what serves does nothing with them.
+    pub tests: Vec<Case>,
 }
 
 /// One of `tenants`: the bounds of a team that writes policies of its own.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 type Identity = (u64, u64);
 
 /// Watches directories, without what lies below them.
-pub(super) struct Watch {
+pub struct Watch {
     watcher: Option<RecommendedWatcher>,
     watched: BTreeMap<PathBuf, Identity>,
     complained: bool,
@@ -21,7 +21,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Watches nothing yet. The receiver gets a word when something changed; any number of changes that
     /// nobody received are one.
-    pub(super) fn new() -> (Self, mpsc::Receiver<()>) {
+    pub fn new() -> (Self, mpsc::Receiver<()>) {
         let (sender, receiver) = mpsc::channel(1);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.is_ok_and(|event| !is_change(event.kind)) {
@@ -44,7 +44,7 @@ impl Watch {
 
     /// Watches these directories and no others. One that was replaced is watched anew; one that is not there
     /// is tried again the next time.
-    pub(super) fn follow(&mut self, directories: BTreeSet<PathBuf>) {
+    pub fn follow(&mut self, directories: BTreeSet<PathBuf>) {
         let wanted: BTreeMap<PathBuf, Identity> = directories
             .into_iter()
             .filter_map(|path| Some((identity(&path)?, path)))

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::authn::{Authenticator, RouteAuthn};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::policy::compile::cors::CorsLevels;
 use crate::policy::compile::covers::covered;
 use crate::policy::compile::demand;
@@ -164,7 +164,7 @@ impl<'a> Compiler<'a> {
                 if let Some(bounds) = self.party.bounds {
                     bounds.check_path(&pattern, place, out);
                 }
-                let compiled = self.route(&name, route, &path, &pattern, &levels, out);
+                let compiled = self.route(&name, route, (&path, place), &pattern, &levels, out);
                 let Some(mut compiled) = compiled else {
                     continue;
                 };
@@ -192,7 +192,7 @@ impl<'a> Compiler<'a> {
         &mut self,
         policy: &Arc<str>,
         source: &'a RouteSource,
-        path: &str,
+        (path, place): (&str, &Place),
         pattern: &PathPattern,
         levels: &[&'a LevelSource],
         out: &mut Diagnostics,
@@ -251,6 +251,7 @@ impl<'a> Compiler<'a> {
             invalid: false,
             owned: Arc::clone(self.owned),
             path: path.into(),
+            place: place.clone(),
             parameters,
             authn,
             environment: environment.into(),

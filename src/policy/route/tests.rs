@@ -4,6 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::{Just, Strategy, prop_assert_eq, prop_oneof, proptest};
 
 use super::{Route, RouteIndex, RouteMethods, RouteTable};
+use crate::diagnostic::{Place, SourceFile};
 use crate::headers::plan::Managed;
 use crate::policy::inject::{InjectPlan, Owned};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
@@ -23,6 +24,7 @@ fn route(policy: &str, path: &str) -> Arc<Route> {
         roles: Vec::new(),
         policy: policy.into(),
         path: path.into(),
+        place: Place::new(&SourceFile::new("policy.yaml", ""), 0, 0),
         parameters: Box::default(),
         authn: None,
         environment: "live".into(),
