@@ -38,6 +38,8 @@ mod issuer;
 #[cfg(test)]
 mod newcomer;
 #[cfg(test)]
+mod policy_tests;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod support;
