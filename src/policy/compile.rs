@@ -251,6 +251,13 @@ impl<'a> Root<'a> {
             invalid: true,
             owned: Arc::clone(&self.owned),
             path: "/**".into(),
+            place: {
+                let place = &bounds.source.place;
+                (
+                    place.file.name().into(),
+                    place.file.line_column(place.start).0,
+                )
+            },
             parameters: Box::default(),
             authn: None,
             environment: DEFAULT_ENVIRONMENT.into(),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::authn::{Authenticator, RouteAuthn};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::policy::compile::cors::CorsLevels;
 use crate::policy::compile::covers::covered;
 use crate::policy::compile::demand;
@@ -15,6 +15,7 @@ use crate::policy::compile::rules::{Known, address_rule, caller_rule, role_rule,
 use crate::policy::compile::tenants::{Bounds, Party};
 use crate::policy::compile::{DEFAULT_ENVIRONMENT, is_said, push_once, relaxations};
 use crate::policy::inject::Owned;
+use crate::policy::level::{At, Level};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::route::Route;
 use crate::policy::source::{
@@ -27,6 +28,8 @@ struct Compiler<'a> {
     owned: &'a Arc<Owned>,
     by_name: HashMap<&'a str, &'a Arc<Authenticator>>,
     known: HashSet<&'a str>,
+    /// The names of files, each kept once.
+    files: HashSet<Arc<str>>,
     names: Known<'a>,
     /// What each demand asks, by whether it is optional: shared, as most routes ask the same.
     authn: HashMap<(demand::Named<'a>, bool), Arc<RouteAuthn>>,
@@ -61,6 +64,7 @@ pub(super) fn compile<'a>(
         owned: given.owned,
         by_name,
         known: given.known,
+        files: HashSet::new(),
         names: given.names,
         authn: HashMap::new(),
         expressions: Expressions::new(given.owned),
@@ -217,27 +221,32 @@ impl<'a> Compiler<'a> {
         let (mut scopes, mut roles, mut callers) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(bounds) = own {
             bounds.check_authn(authn.as_deref(), &source.place, out);
-            scopes.extend(bounds.required_scopes().filter(|_| !public));
+            let required = bounds.required_scopes().filter(|_| !public);
+            let level = Level::Require;
+            scopes.extend(required.map(|rule| At { level, rule }));
         }
         // Every level must hold, the outermost first; a public route drops what asks for an identity.
-        for level in levels.iter().rev().filter(|_| !public) {
-            let scope = level.scopes.as_ref();
+        for (level, said) in outermost_first(levels).filter(|_| !public) {
+            let scope = said.scopes.as_ref();
             if let Some(source) = scope
                 && let Some(rule) = scope_rule(source, out)
             {
-                if let Some(bounds) = own.filter(|_| !self.is_roots(level)) {
+                if let Some(bounds) = own.filter(|_| level != Level::Defaults) {
                     bounds.check_rule(&rule, &source.place, out);
                 }
-                scopes.push(rule);
+                scopes.push(At { level, rule });
             }
-            let role = level.roles.as_ref();
-            roles.extend(role.and_then(|source| role_rule(source, &self.names, out)));
-            let caller = level.callers.as_ref();
-            callers.extend(caller.map(|source| caller_rule(source, &self.names, out)));
+            let role = said.roles.as_ref();
+            let rule = role.and_then(|source| role_rule(source, &self.names, out));
+            roles.extend(rule.map(|rule| At { level, rule }));
+            let caller = said.callers.as_ref();
+            let rule = caller.map(|source| caller_rule(source, &self.names, out));
+            callers.extend(rule.map(|rule| At { level, rule }));
         }
         let cors = levels.iter().find_map(|level| level.cors.as_ref());
         let cors = cors.and_then(|cors| self.cors.compile(cors, out));
-        let allow_ips = levels.iter().rev().filter_map(|level| address_rule(level));
+        let allow_ips = outermost_first(levels)
+            .filter_map(|(level, said)| address_rule(said).map(|rule| At { level, rule }));
         let names: Vec<&str> = pattern.parameter_names().collect();
         let inject = if public {
             self.expressions.nothing()
@@ -251,6 +260,7 @@ impl<'a> Compiler<'a> {
             invalid: false,
             owned: Arc::clone(self.owned),
             path: path.into(),
+            place: self.place(&source.place),
             parameters,
             authn,
             environment: environment.into(),
@@ -265,9 +275,15 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// Whether a level is the root's, whose scopes are not the tenant's doing.
-    fn is_roots(&self, level: &LevelSource) -> bool {
-        std::ptr::eq(level, &raw const self.party.root.defaults.level)
+    fn place(&mut self, place: &Place) -> (Arc<str>, usize) {
+        let (line, _) = place.file.line_column(place.start);
+        let name = place.file.name();
+        if let Some(known) = self.files.get(name) {
+            return (Arc::clone(known), line);
+        }
+        let name: Arc<str> = name.into();
+        self.files.insert(Arc::clone(&name));
+        (name, line)
     }
 
     /// Who may open a route: the nearest level that says `authenticate` or `public: true` decides.
@@ -322,6 +338,19 @@ impl<'a> Compiler<'a> {
         self.authn.insert(key, Arc::clone(&authn));
         Some(authn)
     }
+}
+
+/// The levels of a route by their names: its own, its policy's, the `defaults` of its tenant where it is a
+/// tenant's, and the root's.
+pub(super) fn outermost_first<'a>(
+    levels: &[&'a LevelSource],
+) -> impl Iterator<Item = (Level, &'a LevelSource)> {
+    let names: &[Level] = if levels.len() > 3 {
+        &[Level::Route, Level::Policy, Level::Tenant, Level::Defaults]
+    } else {
+        &[Level::Route, Level::Policy, Level::Defaults]
+    };
+    names.iter().copied().zip(levels.iter().copied()).rev()
 }
 
 /// Reports what a public route asks or sets all the same: `public: true` drops what it inherits, and

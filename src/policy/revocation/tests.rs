@@ -49,7 +49,8 @@ policies: {{p: {{hosts: [api.example.com], authenticate: [key, login], routes: [
         let authn = route.authn.as_ref().unwrap();
         let clock = clock();
         let mut progress = Progress::default();
-        let proven = authn.authenticate(&request, "live", clock.as_ref(), &mut progress);
+        let proven =
+            authn.authenticate(&request, "live", clock.as_ref(), &mut progress, Unobserved);
         let (identity, _) = runtime().block_on(proven).unwrap();
         identity.principal().unwrap().clone()
     })

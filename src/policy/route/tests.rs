@@ -23,6 +23,7 @@ fn route(policy: &str, path: &str) -> Arc<Route> {
         roles: Vec::new(),
         policy: policy.into(),
         path: path.into(),
+        place: ("policy.yaml".into(), 1),
         parameters: Box::default(),
         authn: None,
         environment: "live".into(),
