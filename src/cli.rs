@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod explain;
 mod keys;
 mod output;
 mod serve;
@@ -43,6 +44,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Read a policy directory and report every mistake in it
     Check(check::CheckArgs),
+    /// Judge one request and tell all of the decision
+    Explain(Box<explain::ExplainArgs>),
     /// API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -91,6 +94,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
     match cli.command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Version(arguments) => version(&arguments),
     }
