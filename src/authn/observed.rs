@@ -40,10 +40,10 @@ impl RouteAuthn {
             None if self.authenticators.len() == 1 => one(0),
             None => DemandTree::Any((0..self.authenticators.len()).map(one).collect()),
         };
-        Event::Demand(Some(DemandOf {
+        Event::Demand(DemandOf {
             optional: self.optional,
             demand,
-        }))
+        })
     }
 
     pub(super) fn told_place(&self, place: &PlaceReaders, held: &Result<Held, Refusal>) -> Event {

@@ -157,9 +157,9 @@ impl Explanation {
             Event::Route(route) => self.route = Some(route),
             Event::Demand(demand) => {
                 let into = self.authentication.get_or_insert_with(authentication);
-                into.public = demand.is_none();
-                into.optional = demand.as_ref().is_some_and(|demand| demand.optional);
-                into.demand = demand.map(|demand| into.begin(demand.demand));
+                into.optional = demand.optional;
+                let tree = into.begin(demand.demand);
+                into.demand = Some(tree);
             }
             Event::Place(read) => {
                 let into = self.authentication.get_or_insert_with(authentication);
@@ -196,6 +196,7 @@ impl Explanation {
             Event::Consumer(consumer) => self.consumers.push(consumer),
             Event::Caller(caller) => {
                 let into = self.authentication.get_or_insert_with(authentication);
+                into.public = matches!(caller, CallerIs::Public);
                 (into.caller, into.also) = match caller {
                     CallerIs::Public => (Some("public".to_owned()), Vec::new()),
                     CallerIs::Anonymous => (Some("anonymous".to_owned()), Vec::new()),

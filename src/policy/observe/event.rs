@@ -23,8 +23,8 @@ pub enum Event {
     Routing(Routing),
     /// The route that judges it.
     Route(RouteChosen),
-    /// What the route demands; `None`: it is public.
-    Demand(Option<DemandOf>),
+    /// What the route demands. Nothing is told of a public one.
+    Demand(DemandOf),
     /// A place that the route's authenticators read.
     Place(PlaceRead),
     /// Who owns what stands in the place that was told of last.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::policy::observe::Unobserved;
 use crate::test_support::{
     NOW, Signer, World, claims, compile, jwk_set, key_entry, mistakes, table, with,
 };
