@@ -30,7 +30,7 @@ const DENIED: u8 = 1;
 const BUDGET: Duration = Duration::from_secs(15);
 
 const AFTER_HELP: &str = "Exit status:
-  0   the request would be allowed
+  0   the request would be allowed, or is a preflight that would be answered
   1   it would be denied
   2   the command line cannot be understood
   78  the policies have mistakes; `portcullis check` shows them
@@ -141,7 +141,7 @@ pub(super) fn run(arguments: &ExplainArgs) -> u8 {
         }
     };
     let mut diagnostics = Diagnostics::default();
-    let cache = token_cache(0);
+    let cache = &token_cache(0);
     let snapshot = Snapshot::build(&arguments.policies, cache, None, &mut diagnostics);
     let Some(snapshot) = snapshot else {
         diagnostics.sort();

@@ -42,7 +42,7 @@ policies:
       - {path: /orders, methods: [GET], scopes: [orders:read]}
       - {path: "/orders/{id}", methods: [GET], scopes: {any: [orders:write, orders:read]}, roles: [clerk]}
       - {path: /orders/**, scopes: [orders:read]}
-      - {path: /users, scopes: [users:read]}
+      - {path: /users, scopes: [users:read], methods: [GET], cors: {origins: ["https://app.example.com"]}}
       - {path: /chiefs, roles: [chief]}
       - {path: /others, callers: [{consumer: late}]}
       - {path: /near, allow_ips: [198.51.100.0/24]}
@@ -79,7 +79,7 @@ impl Case {
 
     fn snapshot(&self) -> Arc<Snapshot> {
         let mut out = Diagnostics::default();
-        Snapshot::build(self.directory.path(), token_cache(0), None, &mut out)
+        Snapshot::build(self.directory.path(), &token_cache(0), None, &mut out)
             .unwrap_or_else(|| panic!("{}", out.render()))
     }
 
@@ -346,7 +346,10 @@ fn tells_why_for_every_main_reason() {
             "/a/../orders",
             &[one],
             "path_ambiguous",
-            &["request: refused", "not reached: route, authentication"],
+            &[
+                "request: refused",
+                "not reached: preflight, route, authentication",
+            ],
         ),
     ];
     for (target, headers, reason, lines) in rows {
@@ -377,6 +380,48 @@ fn tells_which_methods_a_path_has() {
         tree.contains("main GET") && tree.contains("allow: GET, HEAD"),
         "{tree}"
     );
+}
+
+#[test]
+fn tells_how_a_preflight_ends() {
+    let case = Case::new();
+    for (origin, decision, lines) in [
+        (
+            "https://app.example.com",
+            "reply",
+            &[
+                "preflight for main /users: answered",
+                "REPLY 204 preflight",
+                "access-control-allow-methods: GET",
+            ][..],
+        ),
+        (
+            "https://evil.example",
+            "deny",
+            &[
+                "preflight for main /users: refused",
+                "does not admit the origin",
+                "not reached: route",
+            ],
+        ),
+    ] {
+        let origin = format!("origin: {origin}");
+        let explanation = case.explain(&[
+            "-X",
+            "OPTIONS",
+            "-H",
+            &origin,
+            "-H",
+            "access-control-request-method: GET",
+            "https://api.example.com/users",
+        ]);
+        let tree = text::render(&explanation);
+        assert_eq!(explanation.to_json()["decision"], decision, "{tree}");
+        assert_eq!(explanation.allowed(), decision == "reply");
+        for line in lines {
+            assert!(tree.contains(line), "no {line:?} in\n{tree}");
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::policy::observe::event::{
     ConditionJudged, Holds, Owner, PartJudged, PrincipalIs, Routing, RuleJudged, Stage,
 };
 use crate::policy::observe::shown::Shown;
+use crate::verdict::Reason;
 
 /// The longest line, in characters: values are the caller's, and may be long.
 const MAX_LINE: usize = 400;
@@ -72,6 +73,7 @@ fn line(text: &str) -> String {
 pub(super) fn render(explanation: &Explanation) -> String {
     let mut all = Branch::new("");
     all.below.extend(request(explanation));
+    all.below.extend(preflight(explanation));
     all.below.extend(route(explanation));
     all.below
         .extend(explanation.authentication.iter().map(authentication));
@@ -137,6 +139,15 @@ fn request(explanation: &Explanation) -> Option<Branch> {
     );
     branch.below.push(Branch::new(address));
     Some(branch)
+}
+
+fn preflight(explanation: &Explanation) -> Option<Branch> {
+    let judged = explanation.preflight.as_ref()?;
+    let route = [&judged.policy, &judged.path].map(|name| name.as_deref().unwrap_or("?"));
+    Some(match &judged.refused {
+        Some(why) => Branch::new(format!("preflight for {}: refused", route.join(" "))).with(why),
+        None => Branch::new(format!("preflight for {}: answered", route.join(" "))),
+    })
 }
 
 fn route(explanation: &Explanation) -> Option<Branch> {
@@ -488,6 +499,12 @@ fn headers(explanation: &Explanation) -> Option<Branch> {
                 .below
                 .push(Branch::new("take the credential out of cookie"));
         }
+        branch.below.extend(
+            changes
+                .reply
+                .iter()
+                .map(|(name, value)| Branch::new(format!("the reply says {name}: {value}"))),
+        );
         branch.below.push(Branch::new(format!(
             "remove {} other names, should the request carry them",
             changes.removed_unseen
@@ -501,8 +518,13 @@ fn decision(explanation: &Explanation) -> Branch {
     let Some(ended) = &explanation.ended else {
         return Branch::new(format!("DENY {reason}"));
     };
-    if explanation.allowed() {
+    if explanation.reason() == Reason::Allowed {
         return Branch::new(format!("ALLOW {reason}"));
+    }
+    if explanation.allowed() {
+        let headers = explanation.answer.iter().flat_map(|answer| &answer.headers);
+        let told = headers.map(|(name, value)| Branch::new(format!("{name}: {value}")));
+        return Branch::new(format!("REPLY {} {reason}", ended.status)).and(told);
     }
     let mut branch = Branch::new(format!("DENY {} {reason}", ended.status));
     if !ended.detail.is_empty() {

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::policy::observe::event::{
     CallerIs, ConditionJudged, ConsumerJudged, DemandTree, Ended, Event, HeadersPlanned, Owner,
-    PlaceRead, PrincipalIs, RequestRead, RevocationsAsked, RouteChosen, Routing, RuleJudged,
-    Shadowed, Stage,
+    PlaceRead, PreflightJudged, PrincipalIs, RequestRead, RevocationsAsked, RouteChosen, Routing,
+    RuleJudged, Shadowed, Stage,
 };
-use crate::respond::{Allow, Denial};
+use crate::respond::Allow;
 use crate::verdict::{Reason, Verdict};
 
 /// A decision and what led to it.
@@ -17,6 +17,7 @@ use crate::verdict::{Reason, Verdict};
 pub(in crate::cli) struct Explanation {
     pub(super) ended: Option<Ended>,
     pub(super) request: Option<RequestRead>,
+    pub(super) preflight: Option<PreflightJudged>,
     pub(super) routing: Option<Routing>,
     pub(super) route: Option<RouteChosen>,
     pub(super) authentication: Option<Authentication>,
@@ -112,6 +113,8 @@ pub(super) struct Changes {
     /// How many more names are taken out, should the request carry them.
     pub(super) removed_unseen: usize,
     pub(super) removed_parameters: Vec<String>,
+    /// Headers that the reply gets.
+    pub(super) reply: Vec<(&'static str, String)>,
     /// `kept`, `rewritten` or `removed`.
     pub(super) cookie: &'static str,
 }
@@ -136,14 +139,20 @@ impl Explanation {
         if let Some(authentication) = &mut this.authentication {
             authentication.conclude(places_read);
         }
-        if !this.allowed() {
+        if this.reason() != Reason::Allowed {
             let reached = this.reached;
             let all = Stage::ALL.into_iter();
             this.not_reached = all.filter(|stage| Some(*stage) > reached).collect();
         }
         match verdict {
             Verdict::Allow(allow) => this.changes = Some(Changes::of(allow, carried)),
-            Verdict::Deny(denial) => this.answer = Some(Answer::of(denial)),
+            Verdict::Deny(denial) => {
+                let body = denial.body().to_owned();
+                this.answer = Some(Answer::of(denial.status(), denial.headers(), body));
+            }
+            Verdict::Reply(reply) => {
+                this.answer = Some(Answer::of(reply.status(), reply.headers(), String::new()));
+            }
         }
         this
     }
@@ -153,6 +162,7 @@ impl Explanation {
         match event {
             Event::Begins(stage) => self.reached = Some(stage),
             Event::Request(request) => self.request = Some(request),
+            Event::Preflight(preflight) => self.preflight = preflight,
             Event::Routing(routing) => self.routing = Some(routing),
             Event::Route(route) => self.route = Some(route),
             Event::Demand(demand) => {
@@ -213,9 +223,9 @@ impl Explanation {
         }
     }
 
-    /// Whether the request may pass.
+    /// Whether nothing is refused: the request may pass, or is a preflight that is answered.
     pub(super) fn allowed(&self) -> bool {
-        self.reason() == Reason::Allowed
+        self.reason().decision() != "deny"
     }
 
     pub(super) fn reason(&self) -> Reason {
@@ -241,12 +251,13 @@ impl Explanation {
     pub(super) fn to_json(&self) -> Value {
         let rules = |stage| self.rules(stage).collect::<Vec<_>>();
         json!({
-            "decision": if self.allowed() { "allow" } else { "deny" },
+            "decision": self.reason().decision(),
             "status": self.ended.as_ref().map(|ended| ended.status),
             "reason": self.reason(),
             "detail": self.ended.as_ref().map(|ended| &ended.detail),
             "docs": DOCS,
             "request": self.request,
+            "preflight": self.preflight,
             "routing": self.routing,
             "route": self.route,
             "authentication": self.authentication,
@@ -359,10 +370,14 @@ impl Changes {
             .partition(|name| carried.iter().any(|carried| carried == name));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let parameters = allow.removed_parameters().iter();
+        let reply = allow.reply_headers().iter();
         Self {
             removed: seen.into_iter().map(text).collect(),
             removed_unseen: unseen.len(),
             removed_parameters: parameters.map(|name| text(name)).collect(),
+            reply: reply
+                .map(|header| (header.name, text(&header.value)))
+                .collect(),
             cookie: match allow.cookie() {
                 None => "kept",
                 Some([]) => "removed",
@@ -373,14 +388,14 @@ impl Changes {
 }
 
 impl Answer {
-    fn of(denial: &Denial) -> Self {
-        let headers = denial.headers().iter();
+    fn of(status: u16, headers: &[(&'static str, String)], body: String) -> Self {
+        let headers = headers.iter();
         Self {
-            status: denial.status(),
+            status,
             headers: headers
                 .map(|(name, value)| ((*name).to_owned(), value.clone()))
                 .collect(),
-            body: denial.body().to_owned(),
+            body,
         }
     }
 }
