@@ -1,5 +1,6 @@
 //! `portcullis explain`.
 
+mod branch;
 mod request;
 mod text;
 mod tree;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::cli::explain::branch::{Branch, line};
 use crate::cli::explain::tree::{Authentication, DOCS, Demanded, Explanation, Outcome, Verdicts};
 use crate::clock::Timestamp;
 use crate::policy::observe::event::{
@@ -9,65 +10,6 @@ use crate::policy::observe::event::{
 };
 use crate::policy::observe::shown::Shown;
 use crate::verdict::Reason;
-
-/// The longest line, in characters: values are the caller's, and may be long.
-const MAX_LINE: usize = 400;
-
-/// A line and what is below it.
-struct Branch {
-    text: String,
-    below: Vec<Branch>,
-}
-
-impl Branch {
-    fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            below: Vec::new(),
-        }
-    }
-
-    fn with(mut self, text: impl Into<String>) -> Self {
-        self.below.push(Self::new(text));
-        self
-    }
-
-    fn and(mut self, below: impl IntoIterator<Item = Self>) -> Self {
-        self.below.extend(below);
-        self
-    }
-
-    fn write(&self, indent: &str, out: &mut String) {
-        let last = self.below.len().saturating_sub(1);
-        for (at, branch) in self.below.iter().enumerate() {
-            let (mark, further) = if at == last {
-                ("└─ ", "   ")
-            } else {
-                ("├─ ", "│  ")
-            };
-            out.push_str(&format!("{indent}{mark}{}\n", line(&branch.text)));
-            branch.write(&format!("{indent}{further}"), out);
-        }
-    }
-}
-
-/// One line that a terminal shows as it is: what a caller sent can't move the cursor or forge a line.
-fn line(text: &str) -> String {
-    let mut safe = String::new();
-    for (count, letter) in text.chars().enumerate() {
-        if count == MAX_LINE {
-            safe.push('…');
-            break;
-        }
-        let unseen = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        if letter.is_control() || unseen {
-            safe.extend(letter.escape_default());
-        } else {
-            safe.push(letter);
-        }
-    }
-    safe
-}
 
 /// The whole tree, its last lines the decision.
 pub(super) fn render(explanation: &Explanation) -> String {
