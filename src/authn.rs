@@ -8,6 +8,7 @@ pub mod identity;
 pub mod json;
 pub mod jwt;
 pub mod key_set;
+mod observed;
 pub mod principal;
 
 use std::borrow::Cow;
@@ -22,9 +23,12 @@ use crate::authn::credential::{Container, Held, Stripped};
 use crate::authn::demand::{Demand, Known, Step};
 use crate::authn::identity::{AnonymousPermit, Identity, Proven};
 use crate::authn::jwt::{JwtVerifier, UnverifiedToken, VerifiedToken};
+use crate::authn::observed::{told_consumer, told_verdict};
 use crate::authn::principal::Principal;
 use crate::clock::Clock;
 use crate::consumer::Consumer;
+use crate::policy::observe::Observe;
+use crate::policy::observe::event::{Event, Stage};
 use crate::request::Request;
 use crate::verdict::{Reason, Refusal};
 
@@ -243,8 +247,11 @@ impl RouteAuthn {
         environment: &str,
         clock: &dyn Clock,
         progress: &mut Progress,
+        observer: impl Observe,
     ) -> Result<(Identity, Stripped), Refusal> {
-        let mut presented = self.presented(request, &mut progress.deciding)?;
+        observer.note(|| self.told_demand());
+        let mut presented = self.presented(request, &mut progress.deciding, observer)?;
+        observer.note(|| Event::PlacesRead);
         let stripped = Stripped::from_request(
             request,
             presented
@@ -269,11 +276,16 @@ impl RouteAuthn {
             let position = presented.iter().position(|p| p.owner == index);
             let credential = presented.swap_remove(position.ok_or_else(out_of_range)?);
             progress.deciding = Some(Arc::clone(&authenticator.name));
-            let principal = authenticator
+            let verified = authenticator
                 .verify(credential.value, credential.cached, environment, clock)
-                .await?;
+                .await;
+            observer.note(|| told_verdict(authenticator, &verified));
+            let principal = verified?;
             if let Some(consumer) = principal.consumer() {
-                consumer.admit(request, environment, clock.now())?;
+                observer.note(|| Event::Begins(Stage::Consumer));
+                let admitted = consumer.admit(request, environment, clock.now());
+                observer.note(|| told_consumer(consumer, authenticator, &admitted));
+                admitted?;
             }
             if self.demand.is_none() {
                 return Ok((Identity::Proven(Proven::alone(principal)), stripped));
@@ -354,15 +366,20 @@ impl RouteAuthn {
         &'r self,
         request: &Request,
         owner: &mut Option<Arc<str>>,
+        observer: impl Observe,
     ) -> Result<Vec<Presented<'r>>, Refusal> {
         let mut presented: Vec<Presented<'_>> = Vec::new();
         for place in &self.places {
-            let (scheme, value) = match place.container.read(request, place.by_scheme)? {
+            let held = place.container.read(request, place.by_scheme);
+            observer.note(|| self.told_place(place, &held));
+            let (scheme, value) = match held? {
                 Held::Nothing => continue,
                 Held::Value(value) => (None, value),
                 Held::Scheme { scheme, credential } => (Some(scheme), credential),
             };
-            let (index, cached) = self.owner(place, scheme.as_deref(), &value)?;
+            let owned = self.owner(place, scheme.as_deref(), &value);
+            observer.note(|| self.told_owner(place, &owned, &value));
+            let (index, cached) = owned?;
             let this = self.authenticators.get(index).ok_or_else(out_of_range)?;
             for presented_before in &presented {
                 let other = self

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod explain;
 mod keys;
 mod output;
 mod serve;
@@ -46,6 +47,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Run the tests that policies hold
     Test(test::TestArgs),
+    /// Judge one request and tell all of the decision
+    Explain(Box<explain::ExplainArgs>),
     /// API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -95,6 +98,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Version(arguments) => version(&arguments),
     }

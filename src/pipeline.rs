@@ -3,6 +3,7 @@
 mod candidate;
 mod shadow;
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::pipeline::candidate::Candidate;
 use crate::policy::authorise::{Caller, Routed};
 use crate::policy::compile::PolicyTable;
 use crate::policy::cors::preflight;
+use crate::policy::observe::event::{Ended, Event, PreflightJudged, RequestRead, Stage};
+use crate::policy::observe::{Notes, Observe, Unobserved};
 use crate::policy::revocation::Revocations;
 use crate::request::raw::RawCheck;
 use crate::request::{BadRequest, Request};
@@ -90,18 +93,44 @@ impl Pipeline {
     }
 
     /// Judges one request within `budget`. Always answers; leaves one audit record.
-    pub async fn check(
+    pub fn check(
         &self,
         raw: RawCheck,
         budget: Duration,
         trace: Option<TraceContext>,
+    ) -> impl Future<Output = Verdict> + Send {
+        self.observed(raw, budget, trace, Unobserved)
+    }
+
+    /// The same, telling `notes` what is seen on the way.
+    pub fn explain(
+        &self,
+        raw: RawCheck,
+        budget: Duration,
+        notes: &Notes,
+    ) -> impl Future<Output = Verdict> + Send {
+        self.observed(raw, budget, None, notes)
+    }
+
+    async fn observed(
+        &self,
+        raw: RawCheck,
+        budget: Duration,
+        trace: Option<TraceContext>,
+        observer: impl Observe,
     ) -> Verdict {
         let snapshot = self.snapshot();
         let mut trail = Trail::begin(&raw, trace, &self.clock, &self.recorder);
         let candidate = self.candidate.as_ref().and_then(|set| set.take_up(&raw));
         let outcome = {
             // Pinned where it stands: moving it into the timeout would copy all of its state.
-            let judged = pin!(self.judge(raw, &snapshot.table, &self.revocations, &mut trail));
+            let judged = pin!(self.judge(
+                raw,
+                &snapshot.table,
+                &self.revocations,
+                &mut trail,
+                observer
+            ));
             tokio::time::timeout(budget, AssertUnwindSafe(judged).catch_unwind()).await
         };
         let outcome = match outcome {
@@ -115,13 +144,21 @@ impl Pipeline {
         if let Some(candidate) = candidate {
             trail.candidate = candidate.judge(self, &outcome, &trail);
         }
-        match outcome {
+        let (verdict, detail) = match outcome {
             Ok(verdict) => {
                 trail.end(verdict.reason(), verdict.status(), "");
-                verdict
+                (verdict, Cow::Borrowed(""))
             }
-            Err(refusal) => deny(&refusal, &mut trail),
-        }
+            Err(refusal) => (deny(&refusal, &mut trail), refusal.detail),
+        };
+        observer.note(|| {
+            Event::Ended(Ended {
+                reason: verdict.reason(),
+                status: verdict.status(),
+                detail: detail.into_owned(),
+            })
+        });
+        verdict
     }
 
     /// Refuses a check that never became a request: undecodable, too many in flight, or lost to a fault
@@ -136,31 +173,44 @@ impl Pipeline {
         table: &PolicyTable,
         revocations: &ArcSwap<Revocations>,
         trail: &mut Trail,
+        observer: impl Observe,
     ) -> Result<Verdict, Refusal> {
+        observer.note(|| Event::Begins(Stage::Request));
         self.require_tls(&raw)?;
         let request = Request::read(raw, &table.reading).map_err(unreadable)?;
+        observer.note(|| Event::Request(RequestRead::of(&request)));
         if table.reading.trusted_hops > 0 {
             trail.called_from(request.client_address());
         }
-        if let Some(permit) = preflight::judge(&request, &table.routes, &mut trail.route)? {
+        observer.note(|| Event::Begins(Stage::Preflight));
+        let preflight = preflight::judge(&request, &table.routes, &mut trail.route);
+        observer.note(|| {
+            let route = trail.route.as_deref();
+            let answered = preflight.as_ref().map(Option::is_some);
+            Event::Preflight(PreflightJudged::of(route, answered))
+        });
+        if let Some(permit) = preflight? {
             return Ok(Verdict::Reply(Reply::preflight(permit, trail.id())));
         }
         let revocations = revocations.load_full();
         if table.shadow.is_some() {
             trail.shadow = shadow::judge(&request, table, &revocations, self.clock.as_ref());
+            if let Some(beside) = &trail.shadow {
+                observer.note(|| shadow::told(beside));
+            }
         }
-        let routed = Routed::choose(request, table)?;
+        let routed = Routed::choose(request, table, observer)?;
         trail.route = Some(Arc::clone(routed.route()));
         let caller = routed
-            .authenticate(self.clock.as_ref(), &mut trail.progress)
+            .authenticate(self.clock.as_ref(), &mut trail.progress, observer)
             .await?;
         trail.proven = caller.identity().proven().cloned();
-        caller.not_revoked(&revocations)?;
+        caller.not_revoked(&revocations, observer)?;
         not_revoked_in_shadow(&caller, trail)?;
         let now = self.clock.now();
-        let grant = caller.authorise(now)?;
+        let grant = caller.authorise(now, observer)?;
         let admission = Admission::admit(grant);
-        Allow::new(admission, trail, now).map(Verdict::Allow)
+        Allow::new(admission, trail, now, observer).map(Verdict::Allow)
     }
 
     fn require_tls(&self, raw: &RawCheck) -> Result<(), Refusal> {

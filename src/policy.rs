@@ -8,6 +8,8 @@ pub mod cors;
 pub mod expression;
 pub mod field;
 pub mod inject;
+pub mod level;
+pub mod observe;
 pub mod pattern;
 pub mod revocation;
 pub mod role;

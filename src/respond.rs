@@ -18,6 +18,8 @@ use crate::policy::authorise::Granted;
 use crate::policy::cors::{How, ReplyHeader};
 use crate::policy::field::Facts;
 use crate::policy::inject::{HeaderLine, InjectPlan};
+use crate::policy::observe::Observe;
+use crate::policy::observe::event::{Event, Stage};
 use crate::policy::route::Route;
 use crate::request::rpc::Rpc;
 use crate::respond::rpc::Code;
@@ -55,7 +57,13 @@ impl Allow {
     ///
     /// # Errors
     /// `inject_refused`.
-    pub fn new(admission: Admission, trail: &Trail, now: Timestamp) -> Result<Self, Refusal> {
+    pub fn new(
+        admission: Admission,
+        trail: &Trail,
+        now: Timestamp,
+        observer: impl Observe,
+    ) -> Result<Self, Refusal> {
+        observer.note(|| Event::Begins(Stage::Headers));
         let Granted {
             request,
             route,
@@ -68,7 +76,9 @@ impl Allow {
             _ => &route.inject,
         };
         let plan = Arc::clone(plan);
-        let (set, absent) = plan.evaluate(&facts)?;
+        let planned = plan.evaluate(&facts);
+        observer.note(|| plan.observed(&facts, planned.as_ref(), observer));
+        let (set, absent) = planned?;
         let is_set = |name: &[u8]| set.iter().any(|(set, _)| set.as_bytes() == name);
         let carried: Vec<Bytes> = route
             .owned

@@ -243,6 +243,12 @@ reasons! {
         "The request could not be checked because of a fault on the server.";
 }
 
+impl serde::Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl Reason {
     /// The reason of this name.
     pub fn from_name(name: &str) -> Option<Self> {

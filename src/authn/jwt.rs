@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::authn::jwt::claims::{ClaimRules, UnverifiedClaims};
 use crate::authn::key_set::{KeySet, KeySetCell, Refreshed, VerificationKey, algorithm_name};
 use crate::clock::{Clock, Timestamp};
+use crate::policy::observe::event::TokenOutline;
 use crate::policy::scope::ScopeSet;
 use crate::secret::Digest;
 use crate::verdict::{Reason, Refusal};
@@ -149,6 +150,35 @@ impl<'a> UnverifiedToken<'a> {
         let payload = self.text.split('.').nth(1)?;
         let claims = crate::authn::json::parse(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
         claims.get("iss").and_then(Value::as_str).map(str::to_owned)
+    }
+}
+
+impl UnverifiedToken<'_> {
+    /// What it says of itself, for who wants to know why it was refused.
+    pub fn outline(&self) -> TokenOutline {
+        if self.text.len() > MAX_TOKEN_BYTES {
+            return TokenOutline::default();
+        }
+        let mut parts = self.text.split('.').map(|part| {
+            let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
+            crate::authn::json::parse(&bytes).ok()
+        });
+        let header = parts.next().flatten().unwrap_or_default();
+        let claims = parts.next().flatten().unwrap_or_default();
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        let aud = match claims.get("aud") {
+            Some(Value::Array(several)) => {
+                several.iter().filter_map(|one| text(Some(one))).collect()
+            }
+            one => text(one).into_iter().collect(),
+        };
+        TokenOutline {
+            alg: text(header.get("alg")),
+            kid: text(header.get("kid")),
+            iss: text(claims.get("iss")),
+            aud,
+            exp: claims.get("exp").and_then(Value::as_i64),
+        }
     }
 }
 

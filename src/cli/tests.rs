@@ -10,7 +10,7 @@ use crate::authn::api_key::mint;
 use crate::test_support::{World, compile};
 use crate::verdict::Reason;
 
-fn arguments(words: &[&str]) -> Vec<OsString> {
+pub(super) fn arguments(words: &[&str]) -> Vec<OsString> {
     std::iter::once("portcullis")
         .chain(words.iter().copied())
         .map(OsString::from)
@@ -31,6 +31,7 @@ fn the_command_line_is_well_formed_and_documented() {
         &["serve", "--help"],
         &["check", "--help"],
         &["test", "--help"],
+        &["explain", "--help"],
         &["keys", "new", "--help"],
     ] {
         let help = Cli::try_parse_from(arguments(words)).unwrap_err();

@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 
 use crate::audit::{Beside, Record, Recorder, Trail};
 use crate::pipeline::{Pipeline, panic_text};
+use crate::policy::observe::Unobserved;
 use crate::request::raw::RawCheck;
 use crate::snapshot::Snapshot;
 use crate::verdict::{Reason, Refusal, Verdict};
@@ -85,7 +86,8 @@ impl TakenUp {
         let mut trail = trail.beside(&nowhere);
         let revocations = ArcSwap::new(Arc::clone(&snapshot.revocations));
         let judged = {
-            let judged = pin!(pipeline.judge(raw, &snapshot.table, &revocations, &mut trail));
+            let judged =
+                pin!(pipeline.judge(raw, &snapshot.table, &revocations, &mut trail, Unobserved));
             AssertUnwindSafe(judged).catch_unwind().now_or_never()
         };
         let reason = match judged {

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::pipeline::panic_text;
 use crate::policy::authorise::InShadow;
 use crate::policy::compile::PolicyTable;
+use crate::policy::observe::event::{Event, Shadowed};
 use crate::policy::revocation::Revocations;
 use crate::request::Request;
 use crate::verdict::Reason;
@@ -43,6 +44,16 @@ pub(super) fn judge(
     Some(Beside {
         reason,
         route: Some(route),
+    })
+}
+
+/// What an observer is told.
+pub(super) fn told(beside: &Beside) -> Event {
+    let route = beside.route.as_ref();
+    Event::Shadow(Shadowed {
+        policy: route.map(|route| route.policy.to_string()),
+        route: route.map(|route| route.path.to_string()),
+        reason: beside.reason,
     })
 }
 

@@ -1,6 +1,8 @@
 //! The stages between a readable request and a decision to let it pass. Each type can only be made by
 //! the stage before it, so that nothing is allowed that was not routed, proven and authorised.
 
+mod observed;
+
 use std::sync::Arc;
 
 use crate::authn::Progress;
@@ -11,6 +13,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::policy::compile::PolicyTable;
 use crate::policy::expression::Outcome;
 use crate::policy::field::Facts;
+use crate::policy::observe::event::{CallerIs, Event, RevocationsAsked, Stage};
+use crate::policy::observe::{Observe, Unobserved};
 use crate::policy::revocation::Revocations;
 use crate::policy::route::Route;
 use crate::request::Request;
@@ -34,7 +38,13 @@ impl Routed {
     /// # Errors
     /// `request_malformed` if `Connection` names a managed header; what
     /// [`RouteIndex::choose`](crate::policy::route::RouteIndex::choose) says.
-    pub fn choose(request: Request, table: &PolicyTable) -> Result<Self, Refusal> {
+    pub fn choose(
+        request: Request,
+        table: &PolicyTable,
+        observer: impl Observe,
+    ) -> Result<Self, Refusal> {
+        observer.note(|| Event::Begins(Stage::Route));
+        observer.note(|| Event::Routing(table.routes.candidates(&request)));
         let (route, permit) = match table.routes.choose(&request) {
             Ok(route) => (route, None),
             Err(refusal) if refusal.reason == Reason::RouteUnknown && table.unenforced_allow => {
@@ -45,6 +55,7 @@ impl Routed {
             Err(refusal) => return Err(refusal),
         };
         let route = Arc::clone(route);
+        observer.note(|| observed::route(&request, &route));
         if route.invalid {
             return Err(Refusal::new(
                 Reason::PolicyInvalid,
@@ -80,17 +91,20 @@ impl Routed {
         self,
         clock: &dyn Clock,
         progress: &mut Progress,
+        observer: impl Observe,
     ) -> Result<Caller, Refusal> {
+        observer.note(|| Event::Begins(Stage::Authentication));
         let (identity, stripped) = match (&self.permit, &self.route.authn) {
             (Some(permit), _) => (Identity::Unproven(permit.clone()), Stripped::default()),
             (None, None) => (Identity::Public, Stripped::default()),
             (None, Some(authn)) => {
                 let environment = &self.route.environment;
                 authn
-                    .authenticate(&self.request, environment, clock, progress)
+                    .authenticate(&self.request, environment, clock, progress, observer)
                     .await?
             }
         };
+        observer.note(|| Event::Caller(CallerIs::of(&identity)));
         // Taken apart after the wait, so that what is suspended holds them once.
         let Self { request, route, .. } = self;
         Ok(Caller {
@@ -120,11 +134,24 @@ impl Caller {
     ///
     /// # Errors
     /// `credentials_revoked`.
-    pub fn not_revoked(&self, revocations: &Revocations) -> Result<(), Refusal> {
+    pub fn not_revoked(
+        &self,
+        revocations: &Revocations,
+        observer: impl Observe,
+    ) -> Result<(), Refusal> {
+        observer.note(|| Event::Begins(Stage::Revocations));
         let proven = self.identity.proven().into_iter();
         let mut verified = proven.flat_map(|proven| proven.all().chain(proven.aside()));
-        verified
-            .try_for_each(|principal| revocations.judge(principal, self.route.tenant.as_deref()))
+        let tenant = self.route.tenant.as_deref();
+        let judged = verified.try_for_each(|principal| revocations.judge(principal, tenant));
+        observer.note(|| {
+            let refused = judged.as_ref().err();
+            Event::Revocations(RevocationsAsked {
+                entries: revocations.len(),
+                refused: refused.map(|refusal| refusal.detail.to_string()),
+            })
+        });
+        judged
     }
 
     /// Judges what the caller may do (step 9 of the policy language).
@@ -133,17 +160,69 @@ impl Caller {
     /// `address_refused`, `caller_refused`, `scope_insufficient`, `role_missing`; `credentials_missing`
     /// where it is an anonymous caller who lacks one of the last three; `condition_false`,
     /// `condition_failed`.
-    pub fn authorise(self, now: Timestamp) -> Result<Grant, Refusal> {
+    pub fn authorise(self, now: Timestamp, observer: impl Observe) -> Result<Grant, Refusal> {
         // The rules are those of a route in shadow: they were judged beside, and decide nothing.
         if let Identity::Unproven(_) = self.identity {
             return Ok(Grant { caller: self });
         }
-        self.is_at_allowed_address()?;
-        self.is_among_callers()?;
+        observer.note(|| Event::Begins(Stage::Addresses));
+        self.is_at_allowed_address(observer)?;
+        observer.note(|| Event::Begins(Stage::Callers));
+        self.is_among_callers(observer)?;
+        observer.note(|| Event::Begins(Stage::Scopes));
+        self.has_scopes(observer)?;
+        observer.note(|| Event::Begins(Stage::Roles));
+        self.has_roles(observer)?;
+        observer.note(|| Event::Begins(Stage::Conditions));
+        self.meets_conditions(now, observer)?;
+        Ok(Grant { caller: self })
+    }
+
+    fn is_at_allowed_address(&self, observer: impl Observe) -> Result<(), Refusal> {
+        if self.route.allow_ips.is_empty() {
+            return Ok(());
+        }
+        let address = self.request.client_address();
+        for rule in &self.route.allow_ips {
+            let holds = rule.admits(address);
+            observer.note(|| observed::addresses(rule, address, holds));
+            if !holds {
+                let detail = match address {
+                    Some(address) => {
+                        format!("`allow_ips` does not hold the client's address {address}")
+                    }
+                    None => {
+                        "`allow_ips` asks for the client's address, which is not known".to_owned()
+                    }
+                };
+                return Err(Refusal::new(Reason::AddressRefused, detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each member of an all-of is a caller.
+    fn is_among_callers(&self, observer: impl Observe) -> Result<(), Refusal> {
+        let proven = self.identity.proven().into_iter().flat_map(Proven::all);
+        let consumers = proven.filter_map(Principal::consumer);
+        for rule in &self.route.callers {
+            let holds = rule.admits(consumers.clone());
+            observer.note(|| observed::callers(rule, consumers.clone(), holds));
+            if !holds {
+                let detail = "the caller is none of the route's `callers`".to_owned();
+                return Err(self.lacks(Reason::CallerRefused, detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn has_scopes(&self, observer: impl Observe) -> Result<(), Refusal> {
         for rule in &self.route.scopes {
             let principal = self.identity.principal();
-            if !principal.is_some_and(|principal| rule.satisfied_by(principal.scopes())) {
-                let detail = format!("the route requires {rule}");
+            let holds = principal.is_some_and(|principal| rule.satisfied_by(principal.scopes()));
+            observer.note(|| observed::scopes(rule, principal, holds));
+            if !holds {
+                let detail = format!("the route requires {}", rule.rule);
                 let mut refusal = self.lacks(Reason::ScopeInsufficient, detail);
                 if self.route.disclose_scopes && refusal.reason == Reason::ScopeInsufficient {
                     refusal.required_scopes = Some(self.route.required_scopes());
@@ -151,62 +230,32 @@ impl Caller {
                 return Err(refusal);
             }
         }
-        self.has_roles()?;
-        self.meets_conditions(now)?;
-        Ok(Grant { caller: self })
+        Ok(())
     }
 
-    fn is_at_allowed_address(&self) -> Result<(), Refusal> {
-        if self.route.allow_ips.is_empty() {
-            return Ok(());
-        }
-        let address = self.request.client_address();
-        if self.route.allow_ips.iter().all(|rule| rule.admits(address)) {
-            return Ok(());
-        }
-        let detail = match address {
-            Some(address) => format!("`allow_ips` does not hold the client's address {address}"),
-            None => "`allow_ips` asks for the client's address, which is not known".to_owned(),
-        };
-        Err(Refusal::new(Reason::AddressRefused, detail))
-    }
-
-    /// Each member of an all-of is a caller.
-    fn is_among_callers(&self) -> Result<(), Refusal> {
-        let proven = self.identity.proven().into_iter().flat_map(Proven::all);
-        let consumers = proven.filter_map(Principal::consumer);
-        if self
-            .route
-            .callers
-            .iter()
-            .all(|rule| rule.admits(consumers.clone()))
-        {
-            return Ok(());
-        }
-        let detail = "the caller is none of the route's `callers`".to_owned();
-        Err(self.lacks(Reason::CallerRefused, detail))
-    }
-
-    fn has_roles(&self) -> Result<(), Refusal> {
+    fn has_roles(&self, observer: impl Observe) -> Result<(), Refusal> {
         for rule in &self.route.roles {
             let principal = self.identity.principal();
-            let satisfied = principal
+            let holds = principal
                 .is_some_and(|principal| rule.satisfied_by(|role| principal.has_role(role)));
-            if !satisfied {
-                let detail = format!("the route requires {rule}");
+            observer.note(|| observed::roles(rule, principal, holds));
+            if !holds {
+                let detail = format!("the route requires {}", rule.rule);
                 return Err(self.lacks(Reason::RoleMissing, detail));
             }
         }
         Ok(())
     }
 
-    fn meets_conditions(&self, now: Timestamp) -> Result<(), Refusal> {
+    fn meets_conditions(&self, now: Timestamp, observer: impl Observe) -> Result<(), Refusal> {
         if self.route.conditions.is_empty() {
             return Ok(());
         }
         let facts = Facts::of(&self.request, &self.route, &self.identity, now);
         for condition in &self.route.conditions {
-            match condition.judge(&facts) {
+            let outcome = condition.judge(&facts);
+            observer.note(|| observed::condition(condition, &facts, &outcome, observer));
+            match outcome {
                 Outcome::True => {}
                 Outcome::False => {
                     let detail = "a condition of the route (`when`) does not hold";
@@ -256,9 +305,13 @@ impl InShadow {
     /// # Errors
     /// What the stages say.
     pub async fn judge(self, revocations: &Revocations, clock: &dyn Clock) -> Result<(), Refusal> {
-        let caller = self.0.authenticate(clock, &mut Progress::default()).await?;
-        caller.not_revoked(revocations)?;
-        caller.authorise(clock.now()).map(drop)
+        let mut progress = Progress::default();
+        let caller = self
+            .0
+            .authenticate(clock, &mut progress, Unobserved)
+            .await?;
+        caller.not_revoked(revocations, Unobserved)?;
+        caller.authorise(clock.now(), Unobserved).map(drop)
     }
 }
 

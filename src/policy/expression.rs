@@ -6,6 +6,7 @@
 
 mod bind;
 mod check;
+mod parts;
 mod program;
 mod run;
 mod syntax;
@@ -13,9 +14,11 @@ mod types;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use cel::common::ast::{Expr, LiteralValue};
 
+pub use self::parts::{Joined, Part};
 use self::program::Program;
 use self::types::Type;
 use crate::policy::field::{Facts, FieldPath, NoField, Text};
@@ -50,7 +53,10 @@ const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A checked expression for a value.
 #[derive(Clone, Debug)]
-pub struct Expression(Form);
+pub struct Expression {
+    form: Form,
+    written: Arc<str>,
+}
 
 #[derive(Clone, Debug)]
 enum Form {
@@ -59,31 +65,44 @@ enum Form {
     Program(Box<Program>),
 }
 
+impl Form {
+    fn of(program: Program) -> Result<Self, BadExpression> {
+        if let Some(field) = program.is_field() {
+            return match program.gives {
+                Type::Map(_) => Err(Mistake::Whole(field.to_string()).into()),
+                _ => Ok(Self::Field(field.clone())),
+            };
+        }
+        if let Expr::Literal(LiteralValue::String(text)) = &program.tree.expr {
+            return Ok(Self::Literal(text.inner().into()));
+        }
+        if let Type::Map(_) | Type::Null | Type::Duration = program.gives {
+            return Err(Mistake::NoText(program.gives.to_string()).into());
+        }
+        Ok(Self::Program(Box::new(program)))
+    }
+}
+
 impl Expression {
     /// Reads and checks an expression. `parameters` are the names in the route's path.
     ///
     /// # Errors
     /// [`BadExpression`].
     pub fn parse(text: &str, parameters: &[&str]) -> Result<Self, BadExpression> {
-        let program = compile(text, parameters)?;
-        if let Some(field) = program.is_field() {
-            return match program.gives {
-                Type::Map(_) => Err(Mistake::Whole(field.to_string()).into()),
-                _ => Ok(Self(Form::Field(field.clone()))),
-            };
-        }
-        if let Expr::Literal(LiteralValue::String(text)) = &program.tree.expr {
-            return Ok(Self(Form::Literal(text.inner().into())));
-        }
-        if let Type::Map(_) | Type::Null | Type::Duration = program.gives {
-            return Err(Mistake::NoText(program.gives.to_string()).into());
-        }
-        Ok(Self(Form::Program(Box::new(program))))
+        Ok(Self {
+            form: Form::of(compile(text, parameters)?)?,
+            written: text.into(),
+        })
+    }
+
+    /// The expression as it was written.
+    pub fn written(&self) -> &str {
+        &self.written
     }
 
     /// The value under these facts, as text.
     pub fn text<'a>(&'a self, facts: &Facts<'a>) -> Text<'a> {
-        match &self.0 {
+        match &self.form {
             Form::Literal(text) => Text::One(Cow::Borrowed(text)),
             Form::Field(field) => field.text(facts),
             Form::Program(program) => run::text(program, facts),
@@ -102,7 +121,7 @@ impl Expression {
     }
 
     pub(in crate::policy) fn fields(&self) -> impl Iterator<Item = &FieldPath> {
-        let (field, program) = match &self.0 {
+        let (field, program) = match &self.form {
             Form::Literal(_) => (None, None),
             Form::Field(field) => (Some(field), None),
             Form::Program(program) => (None, Some(program)),
@@ -116,6 +135,7 @@ impl Expression {
 #[derive(Clone, Debug)]
 pub struct Condition {
     program: Program,
+    written: Box<str>,
     constant: Option<bool>,
 }
 
@@ -148,7 +168,17 @@ impl Condition {
         Ok(Self {
             constant: program.constant(),
             program,
+            written: text.into(),
         })
+    }
+
+    /// The condition as it was written.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
+    pub(in crate::policy) fn fields(&self) -> impl Iterator<Item = &FieldPath> {
+        self.program.fields()
     }
 
     /// How it ends under these facts.

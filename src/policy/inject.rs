@@ -7,6 +7,9 @@ use std::sync::Arc;
 use crate::headers::plan::Managed;
 use crate::policy::expression::Expression;
 use crate::policy::field::{Facts, Text};
+use crate::policy::observe::Observe;
+use crate::policy::observe::event::{Event, HeaderSet, HeadersPlanned};
+use crate::policy::observe::shown::{Shown, WHY_HIDDEN};
 use crate::verdict::{Reason, Refusal};
 
 /// The longest value that is injected, in bytes: Envoy's `HeaderValue` holds 16,384.
@@ -115,6 +118,47 @@ impl InjectPlan {
             }
         }
         Ok((set, absent))
+    }
+}
+
+impl InjectPlan {
+    /// What an observer is told of the headers, given what [`InjectPlan::evaluate`] made of them.
+    pub fn observed(
+        &self,
+        facts: &Facts<'_>,
+        planned: Result<&(Vec<HeaderLine>, Vec<Arc<str>>), &Refusal>,
+        observer: impl Observe,
+    ) -> Event {
+        let headers = self.headers.iter().map(|header| {
+            let hidden = header
+                .expression
+                .fields()
+                .any(|field| observer.hides(field));
+            let sent = planned.ok().and_then(|(set, _)| {
+                let line = set.iter().find(|(name, _)| *name == header.name);
+                line.map(|(_, value)| value.as_str())
+            });
+            let value = match (sent, header.expression.text(facts)) {
+                (Some(_), _) if hidden => Shown::Hidden(WHY_HIDDEN),
+                (Some(value), _) => Shown::text(Some(value)),
+                (None, Text::Failed(why)) => Shown::Error(why),
+                (None, Text::Structured) => Shown::Error("an object or a nested list".to_owned()),
+                (None, Text::Absent) => Shown::text(None),
+                (None, _) if hidden => Shown::Hidden(WHY_HIDDEN),
+                (None, Text::One(text)) => Shown::text(Some(&text)),
+                (None, Text::Many(texts)) => Shown::text(Some(&joined(&texts))),
+            };
+            HeaderSet {
+                name: header.name.to_string(),
+                expression: header.expression.written().to_owned(),
+                required: header.required,
+                value,
+            }
+        });
+        Event::Headers(HeadersPlanned {
+            injected: headers.collect(),
+            refused: planned.err().map(|refusal| refusal.detail.to_string()),
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Its cost depends on the number of labels and segments of a request, not on the number of routes.
 
+mod candidates;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use crate::policy::caller::{AddressRule, CallerRule};
 use crate::policy::cors::Cors;
 use crate::policy::expression::Condition;
 use crate::policy::inject::{InjectPlan, Owned};
+use crate::policy::level::At;
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::role::RoleRule;
 use crate::policy::scope::{Scope, ScopeRule};
@@ -40,15 +43,15 @@ pub struct Route {
     /// Whether callers are told which scopes it asks for.
     pub disclose_scopes: bool,
     /// The client's address must lie in each of these.
-    pub allow_ips: Vec<AddressRule>,
+    pub allow_ips: Vec<At<AddressRule>>,
     /// Each of these must admit the caller.
-    pub callers: Vec<CallerRule>,
+    pub callers: Vec<At<CallerRule>>,
     /// All of these must hold.
-    pub scopes: Vec<ScopeRule>,
+    pub scopes: Vec<At<ScopeRule>>,
     /// All of these must hold.
-    pub roles: Vec<RoleRule>,
+    pub roles: Vec<At<RoleRule>>,
     /// All of these must hold.
-    pub conditions: Vec<Arc<Condition>>,
+    pub conditions: Vec<At<Arc<Condition>>>,
     /// The headers it sets.
     pub inject: Arc<InjectPlan>,
     /// What pages of other origins may do; `None` leaves that to the upstream.
@@ -64,7 +67,7 @@ impl std::fmt::Debug for Route {
 impl Route {
     /// All scopes that its rules name, in the form of OAuth 2.0's `scope` (RFC 6749 section 3.3).
     pub fn required_scopes(&self) -> String {
-        let named = self.scopes.iter().flat_map(|rule| match rule {
+        let named = self.scopes.iter().flat_map(|at| match &at.rule {
             ScopeRule::All(scopes) | ScopeRule::Any(scopes) => scopes,
         });
         let mut words: Vec<&str> = named.map(Scope::as_str).collect();

@@ -263,6 +263,30 @@ fn every_printed_command_runs() {
     assert!(run >= 3, "only {run} commands were found");
 }
 
+#[test]
+fn the_printed_explanations_are_what_is_told() {
+    let page = "docs/explain.md";
+    let mut compared = 0;
+    for block in blocks_of(page, &document(page)) {
+        let Some((command, printed)) = block.text.split_once('\n') else {
+            continue;
+        };
+        let Some(arguments) = command.strip_prefix("$ portcullis ") else {
+            continue;
+        };
+        let directory = TempDir::new().expect("a temporary directory");
+        copy_of_shop(directory.path());
+        let output = portcullis(directory.path())
+            .args(arguments.split_whitespace())
+            .output()
+            .expect("the binary runs");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(told, printed, "{}", block.place());
+        compared += 1;
+    }
+    assert_eq!(compared, 3);
+}
+
 /// A flag of `serve` as its help tells of it.
 #[derive(Debug, Default)]
 struct Flag {

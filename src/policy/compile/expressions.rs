@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::compile::push_once;
+use crate::policy::compile::routes::outermost_first;
 use crate::policy::expression::{BadExpression, Condition, Expression};
 use crate::policy::inject::{InjectHeader, InjectPlan, Owned};
+use crate::policy::level::At;
 use crate::policy::source::{InjectSource, LevelSource, Located, Named};
 
 /// Name, expression and `required` of each header: what is equal here makes equal plans.
@@ -98,16 +100,19 @@ impl<'a> Expressions<'a> {
         parameters: &[&str],
         public: bool,
         out: &mut Diagnostics,
-    ) -> Vec<Arc<Condition>> {
-        let sources = levels.iter().rev().filter_map(|level| level.when.as_ref());
+    ) -> Vec<At<Arc<Condition>>> {
         let mut conditions = Vec::new();
-        for source in sources {
+        for (level, said) in outermost_first(levels) {
+            let Some(source) = &said.when else { continue };
             match self.condition(source, parameters, out) {
                 Ok(condition) => {
                     if public && condition.needs_principal() {
                         push_once(asks_nobody(source), out);
                     }
-                    conditions.push(condition);
+                    conditions.push(At {
+                        level,
+                        rule: condition,
+                    });
                 }
                 Err(why) => report(&why, source, out),
             }

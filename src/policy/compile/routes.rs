@@ -15,6 +15,7 @@ use crate::policy::compile::rules::{Known, address_rule, caller_rule, role_rule,
 use crate::policy::compile::tenants::{Bounds, Party};
 use crate::policy::compile::{DEFAULT_ENVIRONMENT, is_said, push_once, relaxations};
 use crate::policy::inject::Owned;
+use crate::policy::level::{At, Level};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::route::Route;
 use crate::policy::source::{
@@ -217,27 +218,32 @@ impl<'a> Compiler<'a> {
         let (mut scopes, mut roles, mut callers) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(bounds) = own {
             bounds.check_authn(authn.as_deref(), &source.place, out);
-            scopes.extend(bounds.required_scopes().filter(|_| !public));
+            let required = bounds.required_scopes().filter(|_| !public);
+            let level = Level::Require;
+            scopes.extend(required.map(|rule| At { level, rule }));
         }
         // Every level must hold, the outermost first; a public route drops what asks for an identity.
-        for level in levels.iter().rev().filter(|_| !public) {
-            let scope = level.scopes.as_ref();
+        for (level, said) in outermost_first(levels).filter(|_| !public) {
+            let scope = said.scopes.as_ref();
             if let Some(source) = scope
                 && let Some(rule) = scope_rule(source, out)
             {
-                if let Some(bounds) = own.filter(|_| !self.is_roots(level)) {
+                if let Some(bounds) = own.filter(|_| level != Level::Defaults) {
                     bounds.check_rule(&rule, &source.place, out);
                 }
-                scopes.push(rule);
+                scopes.push(At { level, rule });
             }
-            let role = level.roles.as_ref();
-            roles.extend(role.and_then(|source| role_rule(source, &self.names, out)));
-            let caller = level.callers.as_ref();
-            callers.extend(caller.map(|source| caller_rule(source, &self.names, out)));
+            let role = said.roles.as_ref();
+            let rule = role.and_then(|source| role_rule(source, &self.names, out));
+            roles.extend(rule.map(|rule| At { level, rule }));
+            let caller = said.callers.as_ref();
+            let rule = caller.map(|source| caller_rule(source, &self.names, out));
+            callers.extend(rule.map(|rule| At { level, rule }));
         }
         let cors = levels.iter().find_map(|level| level.cors.as_ref());
         let cors = cors.and_then(|cors| self.cors.compile(cors, out));
-        let allow_ips = levels.iter().rev().filter_map(|level| address_rule(level));
+        let allow_ips = outermost_first(levels)
+            .filter_map(|(level, said)| address_rule(said).map(|rule| At { level, rule }));
         let names: Vec<&str> = pattern.parameter_names().collect();
         let inject = if public {
             self.expressions.nothing()
@@ -264,11 +270,6 @@ impl<'a> Compiler<'a> {
             inject,
             cors,
         })
-    }
-
-    /// Whether a level is the root's, whose scopes are not the tenant's doing.
-    fn is_roots(&self, level: &LevelSource) -> bool {
-        std::ptr::eq(level, &raw const self.party.root.defaults.level)
     }
 
     /// Who may open a route: the nearest level that says `authenticate` or `public: true` decides.
@@ -323,6 +324,19 @@ impl<'a> Compiler<'a> {
         self.authn.insert(key, Arc::clone(&authn));
         Some(authn)
     }
+}
+
+/// The levels of a route by their names: its own, its policy's, the `defaults` of its tenant where it is a
+/// tenant's, and the root's.
+pub(super) fn outermost_first<'a>(
+    levels: &[&'a LevelSource],
+) -> impl Iterator<Item = (Level, &'a LevelSource)> {
+    let names: &[Level] = if levels.len() > 3 {
+        &[Level::Route, Level::Policy, Level::Tenant, Level::Defaults]
+    } else {
+        &[Level::Route, Level::Policy, Level::Defaults]
+    };
+    names.iter().copied().zip(levels.iter().copied()).rev()
 }
 
 /// Reports what a public route asks or sets all the same: `public: true` drops what it inherits, and

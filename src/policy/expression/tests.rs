@@ -5,6 +5,7 @@ mod mistakes;
 mod semantics;
 
 use crate::authn::Progress;
+use crate::policy::observe::Unobserved;
 
 use serde_json::{Value, json};
 
@@ -163,13 +164,13 @@ pub(crate) fn one(text: &str) -> Text<'static> {
 /// Who is proven by this header of a request.
 fn caller(policy: &str, header: (&str, &str)) -> Principal {
     let table = table(policy);
-    let Ok(routed) = Routed::choose(get("/", &[header]), &table) else {
+    let Ok(routed) = Routed::choose(get("/", &[header]), &table, Unobserved) else {
         panic!("no route");
     };
     let clock = clock();
     assert_eq!(clock.now(), Timestamp::from_seconds(NOW));
     let mut progress = Progress::default();
-    let caller = runtime().block_on(routed.authenticate(clock.as_ref(), &mut progress));
+    let caller = runtime().block_on(routed.authenticate(clock.as_ref(), &mut progress, Unobserved));
     let Ok(caller) = caller else {
         panic!("nobody was proven");
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::policy::observe::Unobserved;
 use crate::test_support::{
     NOW, Signer, World, claims, compile, jwk_set, key_entry, mistakes, table, with,
 };
@@ -49,7 +50,8 @@ policies: {{p: {{hosts: [api.example.com], authenticate: [key, login], routes: [
         let authn = route.authn.as_ref().unwrap();
         let clock = clock();
         let mut progress = Progress::default();
-        let proven = authn.authenticate(&request, "live", clock.as_ref(), &mut progress);
+        let proven =
+            authn.authenticate(&request, "live", clock.as_ref(), &mut progress, Unobserved);
         let (identity, _) = runtime().block_on(proven).unwrap();
         identity.principal().unwrap().clone()
     })
