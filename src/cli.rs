@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod diff;
 mod keys;
 mod output;
 mod serve;
@@ -43,6 +44,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Read a policy directory and report every mistake in it
     Check(check::CheckArgs),
+    /// Compare two policy directories: what is open now that was closed, and the other way round
+    Diff(diff::DiffArgs),
     /// API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -91,6 +94,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
     match cli.command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Version(arguments) => version(&arguments),
     }

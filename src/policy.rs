@@ -4,6 +4,7 @@ pub mod authorise;
 pub mod caller;
 pub mod compile;
 pub mod cors;
+pub mod diff;
 pub mod expression;
 pub mod field;
 pub mod inject;

@@ -2,7 +2,7 @@
 //! found. All mistakes are collected; a set with one is not run.
 
 mod authenticators;
-mod consumers;
+pub(in crate::policy) mod consumers;
 mod cors;
 mod covers;
 mod demand;

@@ -101,7 +101,13 @@ impl Expression {
             .any(|field| matches!(field, FieldPath::PathParameter(_)))
     }
 
-    pub(in crate::policy) fn fields(&self) -> impl Iterator<Item = &FieldPath> {
+    /// Whether more than one field or literal is read, so that there may be no value because of an error.
+    pub const fn is_program(&self) -> bool {
+        matches!(self.0, Form::Program(_))
+    }
+
+    /// The fields that it reads, one that is read twice named twice.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldPath> {
         let (field, program) = match &self.0 {
             Form::Literal(_) => (None, None),
             Form::Field(field) => (Some(field), None),
@@ -163,6 +169,11 @@ impl Condition {
     /// What it ends in whatever the request, if that is known: most likely a mistake.
     pub const fn constant(&self) -> Option<bool> {
         self.constant
+    }
+
+    /// The fields that it reads, one that is read twice named twice.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldPath> {
+        self.program.fields()
     }
 
     /// Whether it reads something that only a proven caller has.

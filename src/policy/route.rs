@@ -2,6 +2,8 @@
 //!
 //! Its cost depends on the number of labels and segments of a request, not on the number of routes.
 
+pub mod classes;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ pub struct Route {
     pub invalid: bool,
     /// The headers that belong to Portcullis on it.
     pub owned: Arc<Owned>,
+    /// Its position among the policy's routes as written, from which a gRPC service makes several.
+    pub position: usize,
     /// Its path as written; of a gRPC route `/service/method`.
     pub path: Arc<str>,
     /// Position and name of each path parameter.
