@@ -83,8 +83,12 @@ struct Loaded {
 
 impl Loaded {
     fn side(&self) -> Side<'_> {
+        let tenants = self.inputs.tenants.iter();
         Side {
-            set: &self.inputs.set,
+            root: &self.inputs.set,
+            tenants: tenants
+                .map(|(name, tenant)| (name.as_str(), tenant.set.as_ref()))
+                .collect(),
             table: &self.snapshot.table,
             files: &self.files,
         }
@@ -93,7 +97,10 @@ impl Loaded {
 
 pub(super) fn run(arguments: &DiffArgs) -> u8 {
     let mut out = Diagnostics::default();
-    let (old, new) = (load(&arguments.old, &mut out), load(&arguments.new, &mut out));
+    let (old, new) = (
+        load(&arguments.old, &mut out),
+        load(&arguments.new, &mut out),
+    );
     let (Some(old), Some(new)) = (old, new) else {
         out.sort();
         if arguments.output == DiffFormat::Json {
@@ -133,7 +140,9 @@ fn load(directory: &Path, out: &mut Diagnostics) -> Option<Loaded> {
     // Apart, so that a mistake of one directory does not stop the other one's from being found.
     let mut found = Diagnostics::default();
     let inputs = Inputs::read(directory, &mut found);
-    let snapshot = Snapshot::compile(&inputs, token_cache(0), None, &mut found);
+    let snapshot = Snapshot::compile(&inputs, &token_cache(0), None, &mut found);
+    // A tenant whose policies do not compile does not keep the others from serving; here it is a mistake.
+    let snapshot = snapshot.filter(|_| !found.has_errors());
     out.append(found);
     let files = inputs.files.paths().filter_map(|path| {
         let bytes = inputs.files.get(path).ok()?;

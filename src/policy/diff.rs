@@ -18,23 +18,42 @@ mod rules;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::diagnostic::Place;
 use crate::policy::compile::PolicyTable;
 use crate::policy::diff::route::View;
+use crate::policy::diff::routing::Chosen;
 use crate::policy::route::Route;
 use crate::policy::source::{LevelSource, PolicySet, PolicySource, RouteSource};
 use crate::secret::Digest;
 
 /// One of the two sets that are compared.
 pub struct Side<'a> {
-    /// What was written.
-    pub set: &'a PolicySet,
+    /// What was written in the root.
+    pub root: &'a PolicySet,
+    /// What each tenant wrote, by its name.
+    pub tenants: Vec<(&'a str, &'a PolicySet)>,
     /// What was made of it.
     pub table: &'a PolicyTable,
     /// The contents of the files that it refers to.
     pub files: &'a BTreeMap<PathBuf, Digest>,
+}
+
+impl<'a> Side<'a> {
+    /// The sets of all parties; the root's has no name.
+    fn parties(&self) -> impl Iterator<Item = (Option<&'a str>, &'a PolicySet)> + use<'a> {
+        let tenants = self.tenants.clone().into_iter();
+        let tenants = tenants.map(|(name, set)| (Some(name), set));
+        std::iter::once((None, self.root)).chain(tenants)
+    }
+}
+
+/// What something of a party is called among all parties.
+fn full_name(tenant: Option<&str>, name: &str) -> String {
+    match tenant {
+        Some(tenant) => format!("{tenant}/{name}"),
+        None => name.to_owned(),
+    }
 }
 
 /// What a change does to callers.
@@ -167,20 +186,20 @@ pub struct NamedChange {
 pub fn diff(old: &Side<'_>, new: &Side<'_>) -> Diff {
     let mut met = routing::meetings(old, new);
     met.meetings
-        .sort_by_key(|meeting| (meeting.pinned.is_some(), name_of(meeting.new, meeting.old)));
+        .sort_by_key(|meeting| (meeting.pinned.is_some(), name_of(meeting)));
     let mut changes = Diff::default();
     let mut all = route::Reads::default();
-    let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let (old_views, new_views) = (Views::of(old), Views::of(new));
     for meeting in &met.meetings {
-        let before = meeting.old.and_then(|route| old_views.of_route(route));
-        let after = meeting.new.and_then(|route| new_views.of_route(route));
+        let before = meeting.old.and_then(|chosen| old_views.of_route(chosen));
+        let after = meeting.new.and_then(|chosen| new_views.of_route(chosen));
         for view in [&before, &after].into_iter().flatten() {
             all.add(view);
         }
         for name in route::shared_authenticators(before.as_ref(), after.as_ref()) {
-            let routes = users.entry(name).or_default();
-            routes.extend(meeting.new.map(|route| label(route)));
+            let routes = users.entry(name.to_owned()).or_default();
+            routes.extend(meeting.new.map(|chosen| label(chosen.route)));
         }
         let mut differences = route::compare(before.as_ref(), after.as_ref());
         if differences.is_empty() {
@@ -206,7 +225,12 @@ pub fn diff(old: &Side<'_>, new: &Side<'_>) -> Diff {
     named.extend(defaults::compare(old, new, met.complete));
     named.extend(authenticators::compare(old, new, &users, &all));
     named.extend(consumers::compare(old, new, &all));
-    named.extend(revocations::compare(old.set, new.set));
+    named.extend(revocations::compare(old, new));
+    named.extend(
+        met.one_sided
+            .iter()
+            .map(|(name, is_new)| one_sided(name, *is_new)),
+    );
     for change in named.iter_mut() {
         change.differences.sort();
         change.routes.sort();
@@ -216,41 +240,69 @@ pub fn diff(old: &Side<'_>, new: &Side<'_>) -> Diff {
     changes
 }
 
-fn name_of(new: Option<&Arc<Route>>, old: Option<&Arc<Route>>) -> (String, String) {
-    let route = new.or(old);
-    route.map_or_else(Default::default, |route| {
-        (route.policy.to_string(), route.path.to_string())
+fn name_of(meeting: &routing::Meeting<'_>) -> (String, String) {
+    let chosen = meeting.new.or(meeting.old);
+    chosen.map_or_else(Default::default, |chosen| {
+        (
+            chosen.route.policy.to_string(),
+            chosen.route.path.to_string(),
+        )
     })
+}
+
+/// A policy that only one set has, and whose routes another one has taken over or had before.
+fn one_sided(name: &str, is_new: bool) -> NamedChange {
+    let difference = if is_new {
+        let text = "requests that Envoy pins to this policy are judged, which were refused";
+        Difference::new(Effect::Opened, text)
+    } else {
+        let text = "requests that Envoy pins to this policy are refused: it is gone";
+        Difference::new(Effect::Closed, text)
+    };
+    NamedChange {
+        what: "policy",
+        name: name.to_owned(),
+        old: None,
+        new: None,
+        differences: vec![difference],
+        routes: Vec::new(),
+    }
 }
 
 fn label(route: &Route) -> String {
     format!("{} {}", route.policy, route.path)
 }
 
-/// The policies of a set by name, to find what a compiled route was made of.
-struct Views<'a> {
-    policies: HashMap<&'a str, &'a PolicySource>,
-    defaults: &'a LevelSource,
-}
+/// The policies of all parties by name, to find what a compiled route was made of.
+struct Views<'a>(HashMap<String, (&'a PolicySource, Vec<&'a LevelSource>)>);
 
 impl<'a> Views<'a> {
     fn of(side: &Side<'a>) -> Self {
-        let policies = side.set.policies.iter();
-        Self {
-            policies: policies
-                .map(|policy| (policy.name.value.as_str(), &policy.value))
-                .collect(),
-            defaults: &side.set.defaults.level,
+        let mut policies = HashMap::new();
+        for (tenant, set) in side.parties() {
+            // The outermost first; a tenant's defaults stand within the root's.
+            let mut levels = vec![&side.root.defaults.level];
+            levels.extend(tenant.map(|_| &set.defaults.level));
+            for policy in &set.policies {
+                let name = full_name(tenant, &policy.name.value);
+                policies.insert(name, (&policy.value, levels.clone()));
+            }
         }
+        Self(policies)
     }
 
-    fn of_route(&self, route: &'a Arc<Route>) -> Option<View<'a>> {
-        let policy: &'a PolicySource = self.policies.get(route.policy.as_ref())?;
+    fn of_route(&self, chosen: Chosen<'a>) -> Option<View<'a>> {
+        let route = chosen.route;
+        let (policy, outer) = self.0.get(route.policy.as_ref())?;
+        let policy: &'a PolicySource = policy;
         let source: &'a RouteSource = policy.routes.get(route.position)?;
+        let mut levels = outer.clone();
+        levels.extend([&policy.level, &source.level]);
         Some(View {
             route,
+            unenforced: chosen.unenforced,
             source,
-            levels: [self.defaults, &policy.level, &source.level],
+            levels,
         })
     }
 }

@@ -37,7 +37,10 @@ fn annotation(one: &Difference, what: &str, place: Option<&Place>) -> String {
         properties.push(format!("file={}", property(place.file.name())));
         properties.push(format!("line={line}"));
     }
-    properties.push(format!("title={}", property(&format!("policy {}", one.effect.as_str()))));
+    properties.push(format!(
+        "title={}",
+        property(&format!("policy {}", one.effect.as_str()))
+    ));
     let message = data(&format!("{what}: {}", one.text));
     format!("::{level} {}::{message}", properties.join(","))
 }

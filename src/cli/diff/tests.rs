@@ -63,7 +63,11 @@ fn the_exit_status_says_what_was_asked_for() {
         (broken, new, &[], 78),
         (old, broken, &[], 78),
     ] {
-        assert_eq!(run(&arguments(before, after, fail_on)), status, "{fail_on:?}");
+        assert_eq!(
+            run(&arguments(before, after, fail_on)),
+            status,
+            "{fail_on:?}"
+        );
     }
 }
 

@@ -100,7 +100,12 @@ fn place(place: &Place) -> String {
 }
 
 fn listed(texts: &[String]) -> String {
-    let mut list = texts.iter().take(MAX_LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut list = texts
+        .iter()
+        .take(MAX_LISTED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     if texts.len() > MAX_LISTED {
         let _ = write!(list, " and {} more", texts.len() - MAX_LISTED);
     }

@@ -13,13 +13,13 @@ use crate::policy::scope::ScopeSet;
 use crate::policy::source::{Located, PolicySet};
 
 /// All roles by name.
-pub(in crate::policy) fn roles(set: &PolicySet) -> HashMap<&str, Arc<str>> {
+pub(super) fn roles(set: &PolicySet) -> HashMap<&str, Arc<str>> {
     let names = set.roles.iter().map(|role| role.name.value.as_str());
     names.map(|name| (name, Arc::from(name))).collect()
 }
 
 /// All consumers by name.
-pub(in crate::policy) fn compile<'a>(
+pub(super) fn compile<'a>(
     set: &'a PolicySet,
     roles: &HashMap<&'a str, Arc<str>>,
     party: &Party<'_>,

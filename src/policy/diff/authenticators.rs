@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::authn::credential::Container;
 use crate::authn::jwt::DEFAULT_ALGORITHMS;
 use crate::authn::jwt::claims::DEFAULT_CLOCK_SKEW_SECONDS;
 use crate::authn::key_set::algorithm_name;
-use crate::authn::credential::Container;
 use crate::authn::{Authenticator, From};
 use crate::policy::diff::route::Reads;
-use crate::policy::diff::{Difference, Effect, NamedChange, Side};
+use crate::policy::diff::{Difference, Effect, NamedChange, Side, full_name};
 use crate::policy::source::{
     AuthenticatorSource, ClaimedRolesSource, JwksSource, JwtSource, KindSource, Located, Named,
 };
@@ -17,14 +17,14 @@ use crate::policy::source::{
 pub(super) fn compare(
     old: &Side<'_>,
     new: &Side<'_>,
-    users: &BTreeMap<&str, Vec<String>>,
+    users: &BTreeMap<String, Vec<String>>,
     reads: &Reads,
 ) -> Vec<NamedChange> {
     let (before, after) = (by_name(old), by_name(new));
     users
         .iter()
         .filter_map(|(name, routes)| {
-            let (was, is) = (before.get(name)?, after.get(name)?);
+            let (was, is) = (before.get(name.as_str())?, after.get(name.as_str())?);
             let mut differences = Vec::new();
             let AuthenticatorSource {
                 // Compared as they were read, with each kind's usual place.
@@ -39,10 +39,14 @@ pub(super) fn compare(
                 differences.push(Difference::new(Effect::Headers, text));
             }
             match (&was.0.value.kind, kind) {
-                (Some(KindSource::ApiKey { prefix: was }), Some(KindSource::ApiKey { prefix: is })) => {
+                (
+                    Some(KindSource::ApiKey { prefix: was }),
+                    Some(KindSource::ApiKey { prefix: is }),
+                ) => {
                     let (was, is) = (said(was.as_ref()), said(is.as_ref()));
                     if was != is {
-                        let text = format!("keys begin with {}, where it was {}", shown(is), shown(was));
+                        let text =
+                            format!("keys begin with {}, where it was {}", shown(is), shown(was));
                         differences.push(Difference::new(Effect::Changed, text));
                     }
                 }
@@ -56,7 +60,7 @@ pub(super) fn compare(
             }
             Some(NamedChange {
                 what: "authenticator",
-                name: (*name).to_owned(),
+                name: name.clone(),
                 old: Some(was.0.name.place.clone()),
                 new: Some(is.0.name.place.clone()),
                 differences,
@@ -68,14 +72,21 @@ pub(super) fn compare(
 
 type Both<'a> = (&'a Named<AuthenticatorSource>, &'a Authenticator);
 
-fn by_name<'a>(side: &Side<'a>) -> HashMap<&'a str, Both<'a>> {
-    let compiled = &side.table.authenticators;
-    let sources = side.set.authenticators.iter();
+fn by_name<'a>(side: &Side<'a>) -> HashMap<String, Both<'a>> {
+    let compiled: HashMap<&str, &'a Authenticator> = side
+        .table
+        .authenticators
+        .iter()
+        .map(|one| (one.name.as_ref(), one.as_ref()))
+        .collect();
+    let sources = side.parties().flat_map(|(tenant, set)| {
+        let own = set.authenticators.iter();
+        own.map(move |source| (full_name(tenant, &source.name.value), source))
+    });
     sources
-        .filter_map(|source| {
-            let name = source.name.value.as_str();
-            let compiled = compiled.iter().find(|one| *one.name == *name)?;
-            Some((name, (source, compiled.as_ref())))
+        .filter_map(|(name, source)| {
+            let compiled = *compiled.get(name.as_str())?;
+            Some((name, (source, compiled)))
         })
         .collect()
 }
@@ -85,7 +96,10 @@ fn said(text: Option<&Located<String>>) -> Option<&str> {
 }
 
 fn shown(text: Option<&str>) -> String {
-    text.map_or_else(|| "nothing of their own".to_owned(), |text| format!("`{text}`"))
+    text.map_or_else(
+        || "nothing of their own".to_owned(),
+        |text| format!("`{text}`"),
+    )
 }
 
 fn compare_places(was: &[From], is: &[From], out: &mut Vec<Difference>) {
@@ -144,14 +158,15 @@ fn compare_jwt(
     let skew = |skew: Option<u64>| skew.unwrap_or(DEFAULT_CLOCK_SKEW_SECONDS);
     let (skew, skew_was) = (skew(*clock_skew), skew(was.clock_skew));
     if skew != skew_was {
-        let effect = if skew > skew_was { Effect::Opened } else { Effect::Closed };
+        let effect = if skew > skew_was {
+            Effect::Opened
+        } else {
+            Effect::Closed
+        };
         let text = format!("clocks may differ by {skew} s, where it was {skew_was} s");
         out.push(Difference::new(effect, text));
     }
-    let (keys, keys_were) = (
-        keys(jwks.as_ref(), new),
-        keys(was.jwks.as_ref(), old),
-    );
+    let (keys, keys_were) = (keys(jwks.as_ref(), new), keys(was.jwks.as_ref(), old));
     if keys != keys_were {
         let text = "tokens are verified by another key set (`jwks`)";
         out.push(Difference::new(Effect::Changed, text));
@@ -237,7 +252,11 @@ fn compare_roles(
     }
     for (claim, said, role) in was.difference(&is) {
         let text = format!("`{said}` in the claim `{claim}` stands for `{role}` no longer");
-        let effect = if reads.grants { Effect::Changed } else { Effect::Closed };
+        let effect = if reads.grants {
+            Effect::Changed
+        } else {
+            Effect::Closed
+        };
         out.push(Difference::new(effect, text));
     }
 }

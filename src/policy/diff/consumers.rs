@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::consumer::Consumer;
-use crate::diagnostic::{Diagnostics, Place};
-use crate::policy::compile::consumers;
+use crate::diagnostic::Place;
+use crate::policy::compile::consumers_of;
 use crate::policy::diff::route::Reads;
 use crate::policy::diff::rules::compare_networks;
-use crate::policy::diff::{Difference, Effect, NamedChange, Side};
+use crate::policy::diff::{Difference, Effect, NamedChange, Side, full_name};
 use crate::policy::scope::ScopeSet;
-use crate::policy::source::{ConsumerSource, CredentialKind, Located, PolicySet};
+use crate::policy::source::{ConsumerSource, CredentialKind, Located};
 
 pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, reads: &Reads) -> Vec<NamedChange> {
-    let (before, after) = (all(old.set), all(new.set));
+    let (before, after) = (all(old), all(new));
     let (keys_before, keys_after) = (keys(&before), keys(&after));
-    let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     names
         .into_iter()
         .map(|name| {
@@ -50,7 +50,7 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, reads: &Reads) -> Vec<Name
             compare_claims(was, is, &mut differences);
             NamedChange {
                 what: "consumer",
-                name: name.to_owned(),
+                name: name.clone(),
                 old: was.map(|was| was.place.clone()),
                 new: is.map(|is| is.place.clone()),
                 differences,
@@ -61,35 +61,47 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, reads: &Reads) -> Vec<Name
 }
 
 struct Known<'a> {
+    tenant: Option<&'a str>,
     compiled: Arc<Consumer>,
     source: &'a ConsumerSource,
     place: &'a Place,
 }
 
-fn all(set: &PolicySet) -> BTreeMap<&str, Known<'_>> {
-    // Both sets compiled before, so that there is nothing to report.
-    let compiled = consumers::compile(set, &consumers::roles(set), &mut Diagnostics::default());
-    set.consumers
-        .iter()
-        .filter_map(|consumer| {
-            let name = consumer.name.value.as_str();
+fn all<'a>(side: &Side<'a>) -> BTreeMap<String, Known<'a>> {
+    let mut all = BTreeMap::new();
+    for (tenant, set) in side.parties() {
+        let compiled = consumers_of(side.root, tenant, set);
+        for consumer in &set.consumers {
+            let Some(compiled) = compiled.get(consumer.name.value.as_str()) else {
+                continue;
+            };
             let known = Known {
-                compiled: Arc::clone(compiled.get(name)?),
+                tenant,
+                compiled: Arc::clone(compiled),
                 source: &consumer.value,
                 place: &consumer.name.place,
             };
-            Some((name, known))
-        })
-        .collect()
+            all.insert(full_name(tenant, &consumer.name.value), known);
+        }
+    }
+    all
 }
 
 /// Holding less closes, unless some expression asks what is held.
 const fn less(reads: &Reads) -> Effect {
-    if reads.grants { Effect::Changed } else { Effect::Closed }
+    if reads.grants {
+        Effect::Changed
+    } else {
+        Effect::Closed
+    }
 }
 
 const fn more(reads: &Reads) -> Effect {
-    if reads.grants { Effect::Changed } else { Effect::Opened }
+    if reads.grants {
+        Effect::Changed
+    } else {
+        Effect::Opened
+    }
 }
 
 fn compare_consumers(was: &Known<'_>, is: &Known<'_>, reads: &Reads, out: &mut Vec<Difference>) {
@@ -132,8 +144,15 @@ fn compare_consumers(was: &Known<'_>, is: &Known<'_>, reads: &Reads, out: &mut V
         out.push(Difference::new(less(reads), text));
     }
     compare_networks(
-        before.allow_ips.as_ref().map(|rule| ipnet::IpNet::aggregate(&rule.0)).as_deref(),
-        allow_ips.as_ref().map(|rule| ipnet::IpNet::aggregate(&rule.0)).as_deref(),
+        before
+            .allow_ips
+            .as_ref()
+            .map(|rule| ipnet::IpNet::aggregate(&rule.0))
+            .as_deref(),
+        allow_ips
+            .as_ref()
+            .map(|rule| ipnet::IpNet::aggregate(&rule.0))
+            .as_deref(),
         out,
     );
     compare_ends("it", before.expires, *expires, reads, out);
@@ -176,7 +195,10 @@ fn compare_scopes(
     out: &mut Vec<Difference>,
 ) {
     let beyond = |these: &ScopeSet, those: &ScopeSet| -> Vec<String> {
-        these.iter().filter(|scope| !includes(those, scope)).collect()
+        these
+            .iter()
+            .filter(|scope| !includes(those, scope))
+            .collect()
     };
     let (gained, lost) = (beyond(is, was), beyond(was, is));
     if !gained.is_empty() {
@@ -195,7 +217,10 @@ fn includes(set: &ScopeSet, scope: &str) -> bool {
         return set.covers(scope);
     };
     let mut patterns = set.iter().filter(|held| held.ends_with('*'));
-    patterns.any(|held| held.strip_suffix('*').is_some_and(|held| prefix.starts_with(held)))
+    patterns.any(|held| {
+        held.strip_suffix('*')
+            .is_some_and(|held| prefix.starts_with(held))
+    })
 }
 
 fn listed(scopes: impl Iterator<Item = String>) -> String {
@@ -231,7 +256,7 @@ fn compare_ends(
 }
 
 /// An authenticator's name and a digest.
-type Key<'a> = (&'a str, [u8; 32]);
+type Key = (String, [u8; 32]);
 
 struct Record<'a> {
     id: &'a str,
@@ -241,11 +266,11 @@ struct Record<'a> {
     scopes: ScopeSet,
 }
 
-fn keys<'a>(consumers: &'a BTreeMap<&str, Known<'a>>) -> HashMap<Key<'a>, Record<'a>> {
+fn keys<'a>(consumers: &'a BTreeMap<String, Known<'a>>) -> HashMap<Key, Record<'a>> {
     consumers.values().flat_map(keys_of).collect()
 }
 
-fn keys_of<'a>(known: &'a Known<'a>) -> Vec<(Key<'a>, Record<'a>)> {
+fn keys_of<'a>(known: &'a Known<'a>) -> Vec<(Key, Record<'a>)> {
     let mut keys = Vec::new();
     for list in &known.source.credentials {
         for credential in &list.value {
@@ -271,7 +296,8 @@ fn keys_of<'a>(known: &'a Known<'a>) -> Vec<(Key<'a>, Record<'a>)> {
                 expires: *expires,
                 scopes,
             };
-            keys.push(((list.name.value.as_str(), *hash.value.bytes()), record));
+            let authenticator = full_name(known.tenant, &list.name.value);
+            keys.push(((authenticator, *hash.value.bytes()), record));
         }
     }
     keys
@@ -284,7 +310,10 @@ fn granted(scopes: &[Located<String>]) -> ScopeSet {
 
 fn compare_keys(was: &Record<'_>, is: &Record<'_>, reads: &Reads, out: &mut Vec<Difference>) {
     if was.consumer != is.consumer {
-        let text = format!("the key `{}` is its own, where it was `{}`'s", is.id, was.consumer);
+        let text = format!(
+            "the key `{}` is its own, where it was `{}`'s",
+            is.id, was.consumer
+        );
         out.push(Difference::new(Effect::Changed, text));
     }
     if was.id != is.id {
@@ -304,7 +333,11 @@ fn claims_of<'a>(known: &Known<'a>) -> BTreeSet<Claim<'a>> {
     for list in &known.source.credentials {
         for credential in &list.value {
             if let CredentialKind::Claim { claim, value } = &credential.kind {
-                claims.insert((list.name.value.as_str(), claim.value.as_str(), value.value.as_str()));
+                claims.insert((
+                    list.name.value.as_str(),
+                    claim.value.as_str(),
+                    value.value.as_str(),
+                ));
             }
         }
     }
@@ -317,7 +350,8 @@ fn compare_claims(was: Option<&Known<'_>>, is: Option<&Known<'_>>, out: &mut Vec
     let before = was.map(claims_of).unwrap_or_default();
     let after = is.map(claims_of).unwrap_or_default();
     for (authenticator, claim, value) in after.difference(&before) {
-        let text = format!("tokens of `{authenticator}` whose `{claim}` is `{value}` count as its own");
+        let text =
+            format!("tokens of `{authenticator}` whose `{claim}` is `{value}` count as its own");
         out.push(Difference::new(Effect::Changed, text));
     }
     for (authenticator, claim, value) in before.difference(&after) {

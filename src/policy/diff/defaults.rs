@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::policy::compile::DEFAULT_RESERVED_PREFIX;
 use crate::policy::diff::{Difference, Effect, NamedChange, Side};
-use crate::policy::source::{DefaultsSource, Located, PolicySet};
+use crate::policy::source::{CoversSource, DefaultsSource, Located, PolicySet};
 use crate::request::path::Relaxations;
 
 /// Compares how requests are read and refused. `complete` says that every class of requests was looked at.
 pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, complete: bool) -> Vec<NamedChange> {
-    every_section_is_compared(new.set);
+    every_section_is_compared(new.root);
     let mut out = Vec::new();
     if !complete {
         let text = "the routes have too many combinations of paths to compare them all";
@@ -24,9 +24,12 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, complete: bool) -> Vec<Nam
         paths: _,
         // Part of every route.
         disclose_scopes: _,
-        unenforced_allow,
-    } = &new.set.defaults;
-    let was = &old.set.defaults;
+        // What it lets pass is met as routes.
+        unenforced_allow: _,
+        // Part of every tenant's routes.
+        require: _,
+    } = &new.root.defaults;
+    let was = &old.root.defaults;
     compare_paths(old, new, &mut out);
     let hops = |hops: Option<&Located<usize>>| hops.map_or(0, |hops| hops.value);
     let (hops, hops_were) = (hops(trusted_hops.as_ref()), hops(was.trusted_hops.as_ref()));
@@ -37,17 +40,6 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, complete: bool) -> Vec<Nam
         out.push(Difference::new(Effect::Changed, text));
     }
     let is_said = |said: Option<&Located<bool>>| said.is_some_and(|said| said.value);
-    match (is_said(was.unenforced_allow.as_ref()), is_said(unenforced_allow.as_ref())) {
-        (false, true) => {
-            let text = "requests that only a route in shadow covers pass (`unenforced`)";
-            out.push(Difference::new(Effect::Opened, text));
-        }
-        (true, false) => {
-            let text = "requests that only a route in shadow covers do not pass (`unenforced`)";
-            out.push(Difference::new(Effect::Closed, text));
-        }
-        _ => {}
-    }
     let not_found = is_said(unknown_route_not_found.as_ref());
     if not_found != is_said(was.unknown_route_not_found.as_ref()) {
         let status = if not_found { 404 } else { 403 };
@@ -87,12 +79,17 @@ fn compare_paths(old: &Side<'_>, new: &Side<'_>, out: &mut Vec<Difference>) {
     } = is;
     for (key, was, is) in [
         ("empty_segments", was.empty_segments, empty_segments),
-        ("matrix_parameters", was.matrix_parameters, matrix_parameters),
+        (
+            "matrix_parameters",
+            was.matrix_parameters,
+            matrix_parameters,
+        ),
         ("encoded_slashes", was.encoded_slashes, encoded_slashes),
     ] {
         match (was, is) {
             (false, true) => {
-                let text = format!("`paths: {{{key}: allow}}`: paths are let through that were refused");
+                let text =
+                    format!("`paths: {{{key}: allow}}`: paths are let through that were refused");
                 out.push(Difference::new(Effect::Opened, text));
             }
             (true, false) => {
@@ -108,22 +105,24 @@ fn compare_paths(old: &Side<'_>, new: &Side<'_>, out: &mut Vec<Difference>) {
     }
     // A path with empty segments is refused where they lead to another route; with fewer routes it may not be.
     if was.empty_segments && empty_segments {
-        let patterns = |set: &PolicySet| -> BTreeSet<String> {
-            let routes = set.policies.iter().flat_map(|policy| &policy.value.routes);
-            routes.map(|route| format!("{:?}", route.covers.as_ref().map(covers))).collect()
-        };
-        if patterns(old.set).difference(&patterns(new.set)).next().is_some() {
+        if patterns(old).difference(&patterns(new)).next().is_some() {
             let text = "routes are gone, and paths with empty segments that were refused for their sake may pass";
             out.push(Difference::new(Effect::Changed, text));
         }
     }
 }
 
-fn covers(covers: &crate::policy::source::CoversSource) -> &str {
-    match covers {
-        crate::policy::source::CoversSource::Path { path, .. } => &path.value,
-        crate::policy::source::CoversSource::Grpc { service, .. } => &service.value,
-    }
+/// What the routes of all parties cover.
+fn patterns<'a>(side: &Side<'a>) -> BTreeSet<&'a str> {
+    let sets = side.parties().map(|(_, set)| set);
+    let routes = sets.flat_map(|set| set.policies.iter().flat_map(|policy| &policy.value.routes));
+    let covered = routes.filter_map(|route| route.covers.as_ref());
+    covered
+        .map(|covers| match covers {
+            CoversSource::Path { path, .. } => path.value.as_str(),
+            CoversSource::Grpc { service, .. } => service.value.as_str(),
+        })
+        .collect()
 }
 
 /// Does not compile when policy sets get a section that nothing here compares.
@@ -136,5 +135,7 @@ const fn every_section_is_compared(set: &PolicySet) {
         policies: _,
         defaults: _,
         revocations: _,
+        // Bounds of what may be written: what is written is compared.
+        tenants: _,
     } = set;
 }

@@ -25,7 +25,10 @@ pub(super) fn ways(authn: &RouteAuthn) -> Option<BTreeSet<Way>> {
         authenticator.map(|authenticator| authenticator.name.to_string())
     };
     let Some(demand) = authn.demand() else {
-        let names = authn.authenticators().iter().map(|one| one.name.to_string());
+        let names = authn
+            .authenticators()
+            .iter()
+            .map(|one| one.name.to_string());
         return Some(
             names
                 .map(|name| Way {

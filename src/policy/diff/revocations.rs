@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
-use crate::policy::diff::{Difference, Effect, NamedChange};
+use crate::policy::diff::{Difference, Effect, NamedChange, Side};
 use crate::policy::revocation::Revoked;
-use crate::policy::source::PolicySet;
 
-pub(super) fn compare(old: &PolicySet, new: &PolicySet) -> Option<NamedChange> {
+pub(super) fn compare(old: &Side<'_>, new: &Side<'_>) -> Option<NamedChange> {
     let (before, after) = (entries(old), entries(new));
     let mut differences = Vec::new();
     for (what, until) in &before {
@@ -48,15 +47,23 @@ pub(super) fn compare(old: &PolicySet, new: &PolicySet) -> Option<NamedChange> {
 }
 
 /// Each thing that is revoked, and before which time; of two entries for one the stricter.
-fn entries(set: &PolicySet) -> BTreeMap<String, Option<Timestamp>> {
+fn entries(side: &Side<'_>) -> BTreeMap<String, Option<Timestamp>> {
     let mut entries: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
-    for revocation in &set.revocations {
+    let all = side.parties().flat_map(|(tenant, set)| {
+        let own = set.revocations.iter();
+        own.map(move |revocation| (tenant, revocation))
+    });
+    for (tenant, revocation) in all {
         let what = match &revocation.what {
             Revoked::Credential(id) => format!("the credential `{id}`"),
             Revoked::TokenId(id) => format!("the token `{id}`"),
             Revoked::Session(id) => format!("the session `{id}`"),
             Revoked::Subject(id) => format!("the subject `{id}`"),
             Revoked::Consumer(name) => format!("the consumer `{name}`"),
+        };
+        let what = match tenant {
+            Some(tenant) => format!("{what} of the tenant `{tenant}`"),
+            None => what,
         };
         let before = revocation.before;
         entries

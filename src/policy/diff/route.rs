@@ -7,9 +7,7 @@ use ipnet::IpNet;
 
 use crate::authn::RouteAuthn;
 use crate::policy::diff::demand::{Way, ways};
-use crate::policy::diff::rules::{
-    Clause, all_words, compare_clauses, compare_networks, networks,
-};
+use crate::policy::diff::rules::{Clause, all_words, compare_clauses, compare_networks, networks};
 use crate::policy::diff::{Difference, Effect};
 use crate::policy::expression::Expression;
 use crate::policy::field::{FieldPath, PrincipalField, RouteField, Who};
@@ -21,9 +19,11 @@ use crate::policy::source::{CorsSource, LevelSource, Located, RouteSource};
 /// A compiled route with what was written.
 pub(super) struct View<'a> {
     pub(super) route: &'a Arc<Route>,
+    /// Whoever calls passes; see [`Chosen`](super::routing::Chosen).
+    pub(super) unenforced: bool,
     pub(super) source: &'a RouteSource,
     /// The outermost first.
-    pub(super) levels: [&'a LevelSource; 3],
+    pub(super) levels: Vec<&'a LevelSource>,
 }
 
 /// What the expressions of some routes read of callers, so that it matters beyond scopes and roles.
@@ -95,17 +95,26 @@ pub(super) fn compare(old: Option<&View<'_>>, new: Option<&View<'_>>) -> Vec<Dif
             let text = "is refused now: no route covers it any more";
             out.push(Difference::new(Effect::Closed, text));
         }
+        (Some(old), Some(new)) if old.unenforced || new.unenforced => {
+            let (effect, text) = match (old.unenforced, new.unenforced) {
+                (true, true) => return out,
+                (false, _) => (Effect::Opened, format!("is not enforced: {}", asks(new))),
+                (true, false) => (Effect::Closed, format!("is enforced now: {}", asks(new))),
+            };
+            out.push(Difference::new(effect, text));
+        }
         (Some(old), Some(new)) => {
-            if Arc::ptr_eq(old.route, new.route) {
-                return out;
-            }
             compare_access(old, new, &mut out);
             compare_addresses(old, new, &mut out);
             compare_conditions(old, new, &mut out);
             compare_inject(old, new, &mut out);
             compare_cors(old, new, &mut out);
             if old.route.disclose_scopes != new.route.disclose_scopes {
-                let said = if new.route.disclose_scopes { "are" } else { "are not" };
+                let said = if new.route.disclose_scopes {
+                    "are"
+                } else {
+                    "are not"
+                };
                 let text = format!("callers {said} told which scopes they lack");
                 out.push(Difference::new(Effect::Answers, text));
             }
@@ -117,6 +126,9 @@ pub(super) fn compare(old: Option<&View<'_>>, new: Option<&View<'_>>) -> Vec<Dif
 /// What a route asks, in a few words.
 fn asks(view: &View<'_>) -> String {
     let route = view.route;
+    if view.unenforced {
+        return "only a route in shadow covers it, and so anyone may call".to_owned();
+    }
     let mut words = match &route.authn {
         None => "anyone may call".to_owned(),
         Some(authn) => {
@@ -127,7 +139,11 @@ fn asks(view: &View<'_>) -> String {
                 }
                 None => "many ways to authenticate".to_owned(),
             };
-            let optional = if passes_anonymous(view) { "; optional" } else { "" };
+            let optional = if passes_anonymous(view) {
+                "; optional"
+            } else {
+                ""
+            };
             format!("asks for {names}{optional}")
         }
     };
@@ -152,7 +168,10 @@ fn asks(view: &View<'_>) -> String {
 fn way_words(way: &Way) -> String {
     let members = all_words(&way.members);
     if way.members.len() > 1 {
-        format!("{members} together (the caller is that of `{}`)", way.principal)
+        format!(
+            "{members} together (the caller is that of `{}`)",
+            way.principal
+        )
     } else {
         members
     }
@@ -161,7 +180,10 @@ fn way_words(way: &Way) -> String {
 /// Whether a caller who sends nothing passes the rules that ask for an identity.
 fn passes_anonymous(view: &View<'_>) -> bool {
     let route = view.route;
-    let optional = route.authn.as_ref().is_some_and(|authn| authn.is_optional());
+    let optional = route
+        .authn
+        .as_ref()
+        .is_some_and(|authn| authn.is_optional());
     optional && route.scopes.is_empty() && route.roles.is_empty() && route.callers.is_empty()
 }
 
@@ -169,7 +191,10 @@ fn compare_access(old: &View<'_>, new: &View<'_>, out: &mut Vec<Difference>) {
     match (&old.route.authn, &new.route.authn) {
         (None, None) => return,
         (Some(_), None) => {
-            out.push(Difference::new(Effect::Opened, "is public: anyone may call"));
+            out.push(Difference::new(
+                Effect::Opened,
+                "is public: anyone may call",
+            ));
             return;
         }
         (None, Some(_)) => {
@@ -265,9 +290,9 @@ fn compare_demands(
         }
     }
     for way in before.iter().filter(|way| !met_by(way, &after)) {
-        let instead = after.iter().find(|one| {
-            one.principal == way.principal && way.members.is_subset(&one.members)
-        });
+        let instead = after
+            .iter()
+            .find(|one| one.principal == way.principal && way.members.is_subset(&one.members));
         let text = match instead {
             Some(more) => format!(
                 "asks for {}, where {} was enough",
@@ -331,7 +356,11 @@ fn compare_conditions(old: &View<'_>, new: &View<'_>, out: &mut Vec<Difference>)
         ),
         (false, false) => (
             Effect::Changed,
-            format!("the condition is {}, where it was {}", texts(&come), texts(&gone)),
+            format!(
+                "the condition is {}, where it was {}",
+                texts(&come),
+                texts(&gone)
+            ),
         ),
     };
     out.push(Difference::new(effect, text));
@@ -385,7 +414,11 @@ fn compare_inject(old: &View<'_>, new: &View<'_>, out: &mut Vec<Difference>) {
             Some(other) if other == header => {}
             Some(other) => {
                 let may_deny = denied || other.3;
-                let effect = if may_deny { Effect::Changed } else { Effect::Headers };
+                let effect = if may_deny {
+                    Effect::Changed
+                } else {
+                    Effect::Headers
+                };
                 let required = |required: bool| if required { " (required)" } else { "" };
                 let text = format!(
                     "sets `{name}` to `{}`{}, where it was `{}`{}",
@@ -397,14 +430,22 @@ fn compare_inject(old: &View<'_>, new: &View<'_>, out: &mut Vec<Difference>) {
                 out.push(Difference::new(effect, text));
             }
             None => {
-                let effect = if denied { Effect::Opened } else { Effect::Headers };
+                let effect = if denied {
+                    Effect::Opened
+                } else {
+                    Effect::Headers
+                };
                 let text = format!("does not set `{name}` any more");
                 out.push(Difference::new(effect, text));
             }
         }
     }
     for (name, header) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
-        let effect = if header.3 { Effect::Closed } else { Effect::Headers };
+        let effect = if header.3 {
+            Effect::Closed
+        } else {
+            Effect::Headers
+        };
         let text = format!("sets `{name}` to `{}`", header.0);
         out.push(Difference::new(effect, text));
     }
@@ -412,11 +453,11 @@ fn compare_inject(old: &View<'_>, new: &View<'_>, out: &mut Vec<Difference>) {
 
 fn headers<'a>(view: &View<'a>) -> BTreeMap<&'a str, Header<'a>> {
     let mut texts: BTreeMap<&str, &'a str> = BTreeMap::new();
-    for level in view.levels {
+    for level in &view.levels {
         let named = level.inject.iter();
-        texts.extend(named.map(|one| {
-            (one.name.value.as_str(), one.value.expression.value.as_str())
-        }));
+        texts.extend(
+            named.map(|one| (one.name.value.as_str(), one.value.expression.value.as_str())),
+        );
     }
     let headers = view.route.inject.headers();
     headers
@@ -432,7 +473,7 @@ fn headers<'a>(view: &View<'a>) -> BTreeMap<&'a str, Header<'a>> {
 
 fn compare_cors(old: &View<'_>, new: &View<'_>, out: &mut Vec<Difference>) {
     let nearest = |view: &View<'_>| {
-        let mut levels = view.levels.into_iter().rev();
+        let mut levels = view.levels.iter().rev();
         levels.find_map(|level| {
             every_key_is_compared(level);
             level.cors.as_ref().map(|cors| cors.value.clone())
@@ -462,7 +503,8 @@ fn compare_cors(old: &View<'_>, new: &View<'_>, out: &mut Vec<Difference>) {
             credentials,
             max_age,
         } = cors;
-        (set(headers), set(expose), *credentials, *max_age)
+        let max_age = max_age.as_ref().map(|seconds| seconds.value);
+        (set(headers), set(expose), *credentials, max_age)
     };
     if !is.is_empty() && !was.is_empty() && rest(&before) != rest(&after) {
         let text = "what pages from other origins may send or read is another (`cors`)";

@@ -1,6 +1,6 @@
 //! Which routes judge each class of requests, before and after.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use crate::policy::route::classes::{Part, PathClass, path_classes};
 use crate::policy::route::{Route, RouteIndex};
 use crate::request::raw::RawCheck;
 use crate::request::{Reading, Request};
+use crate::verdict::Reason;
 
 /// The most classes of paths that are looked at for one table.
 const MAX_CLASSES: usize = 200_000;
@@ -18,19 +19,29 @@ const MAX_CLASSES: usize = 200_000;
 /// All meetings of routes.
 pub(super) struct Met<'a> {
     pub(super) meetings: Vec<Meeting<'a>>,
+    /// Policies that one set has, and that requests are pinned to: whether it is the new one.
+    pub(super) one_sided: Vec<(&'a str, bool)>,
     /// Whether every class of requests was looked at.
     pub(super) complete: bool,
 }
 
-/// Two routes that judge some requests, one before and one after.
+/// What becomes of some requests, before and after.
 pub(super) struct Meeting<'a> {
-    pub(super) old: Option<&'a Arc<Route>>,
-    pub(super) new: Option<&'a Arc<Route>>,
+    pub(super) old: Option<Chosen<'a>>,
+    pub(super) new: Option<Chosen<'a>>,
     pub(super) pinned: Option<&'a str>,
     hosts: BTreeSet<String>,
     classes: BTreeSet<PathClass>,
     methods: BTreeSet<Method>,
     all_methods: usize,
+}
+
+/// The route that judges.
+#[derive(Clone, Copy)]
+pub(super) struct Chosen<'a> {
+    pub(super) route: &'a Arc<Route>,
+    /// It is in shadow, none is enforced, and whoever calls passes.
+    pub(super) unenforced: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,102 +52,194 @@ enum Method {
 }
 
 /// Pairs of routes that were met, by their addresses.
-type Seen = HashMap<(usize, usize), usize>;
+type Seen = HashMap<[usize; 4], usize>;
 
-pub(super) fn meetings<'a>(old: &Side<'a>, new: &Side<'a>) -> Met<'a> {
-    let (before, after) = (&old.table.routes, &new.table.routes);
-    let mut words = Words::of(before, after);
-    let methods = words.methods(before, after);
-    let mut met = Met {
-        meetings: Vec::new(),
-        complete: true,
-    };
-    let mut seen = Seen::new();
-    let mut hosts = before.hosts();
-    hosts.extend(after.hosts());
-    look(&mut met, &mut seen, (before, after), None, &hosts, &words, &methods);
-    let mut pins: HashMap<&str, BTreeSet<HostPattern>> = HashMap::new();
-    for (name, hosts) in before.pins().chain(after.pins()) {
-        pins.entry(name).or_default().extend(hosts.iter().cloned());
-    }
-    let mut pins: Vec<_> = pins.into_iter().collect();
-    pins.sort();
-    for (name, hosts) in pins {
-        look(&mut met, &mut seen, (before, after), Some(name), &hosts, &words, &methods);
-    }
-    met
+/// The indexes that choose.
+#[derive(Clone, Copy)]
+struct Index<'a> {
+    enforced: &'a RouteIndex,
+    /// Where requests that only routes in shadow cover pass.
+    shadow: Option<&'a RouteIndex>,
 }
 
-/// Requests to the hosts, each table once; pairs that were met before in another way are left out.
-fn look<'a>(
-    met: &mut Met<'a>,
-    seen: &mut Seen,
-    (before, after): (&'a RouteIndex, &'a RouteIndex),
-    pin: Option<&'a str>,
-    hosts: &BTreeSet<HostPattern>,
-    words: &Words,
-    methods: &[Method],
-) {
-    let first = met.meetings.len();
-    let mut by_tables: HashMap<_, Vec<(String, String)>> = HashMap::new();
-    let mut order = Vec::new();
-    for pattern in hosts {
-        let host = words.host(pattern);
-        let tables = (before.table_for(&host, pin), after.table_for(&host, pin));
-        let alike = by_tables.entry(tables).or_default();
-        if alike.is_empty() {
-            order.push(tables);
+impl<'a> Index<'a> {
+    fn of(side: &Side<'a>) -> Self {
+        let table = side.table;
+        Self {
+            enforced: &table.routes,
+            shadow: table.shadow.as_ref().filter(|_| table.unenforced_allow),
         }
-        alike.push((host, written(pattern)));
     }
-    for tables in order {
-        let Some(hosts) = by_tables.get(&tables) else {
-            continue;
+
+    fn all(self) -> impl Iterator<Item = &'a RouteIndex> {
+        std::iter::once(self.enforced).chain(self.shadow)
+    }
+
+    /// As [`Routed::choose`](crate::policy::authorise::Routed::choose) does.
+    fn choose(self, request: &Request) -> Option<Chosen<'a>> {
+        match self.enforced.choose(request) {
+            // The policies of a tenant that do not compile refuse everything.
+            Ok(route) => (!route.invalid).then_some(Chosen {
+                route,
+                unenforced: false,
+            }),
+            Err(refusal) if refusal.reason == Reason::RouteUnknown => {
+                let route = self.shadow?.choose(request).ok()?;
+                Some(Chosen {
+                    route,
+                    unenforced: true,
+                })
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// Looks at every class of requests.
+struct Look<'a> {
+    before: Index<'a>,
+    after: Index<'a>,
+    words: Words,
+    methods: Vec<Method>,
+    seen: Seen,
+    met: Met<'a>,
+}
+
+pub(super) fn meetings<'a>(old: &Side<'a>, new: &Side<'a>) -> Met<'a> {
+    let (before, after) = (Index::of(old), Index::of(new));
+    let indexes: Vec<&RouteIndex> = before.all().chain(after.all()).collect();
+    let words = Words::of(&indexes);
+    let mut look = Look {
+        before,
+        after,
+        methods: words.methods(&indexes),
+        words,
+        seen: Seen::new(),
+        met: Met {
+            meetings: Vec::new(),
+            one_sided: Vec::new(),
+            complete: true,
+        },
+    };
+    let hosts = indexes.iter().flat_map(|index| index.hosts()).collect();
+    look.at(None, &hosts);
+    let mut pins: BTreeMap<&str, BTreeSet<HostPattern>> = BTreeMap::new();
+    for (name, hosts) in indexes.iter().flat_map(|index| index.pins()) {
+        pins.entry(name).or_default().extend(hosts.iter().cloned());
+    }
+    for (name, hosts) in pins {
+        look.at(Some(name), &hosts);
+    }
+    look.met
+}
+
+impl<'a> Look<'a> {
+    /// Requests to the hosts, each table once. Pairs that were met before in another way are left out.
+    fn at(&mut self, pin: Option<&'a str>, hosts: &BTreeSet<HostPattern>) {
+        let first = self.met.meetings.len();
+        let mut by_tables: HashMap<Vec<Option<usize>>, usize> = HashMap::new();
+        let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+        for pattern in hosts {
+            let host = self.words.host(pattern);
+            let tables = self.tables(&host, pin).map(|(_, table)| table).collect();
+            let at = *by_tables.entry(tables).or_insert_with(|| {
+                groups.push((host, Vec::new()));
+                groups.len() - 1
+            });
+            if let Some((_, alike)) = groups.get_mut(at) {
+                alike.push(written(pattern));
+            }
+        }
+        let mut new_pairs = false;
+        for (host, alike) in groups {
+            let tables: Vec<_> = self.tables(&host, pin).collect();
+            let Some(classes) = path_classes(&tables, MAX_CLASSES) else {
+                self.met.complete = false;
+                continue;
+            };
+            for class in classes {
+                new_pairs |= self.paths(&host, &alike, &class, pin, first);
+            }
+        }
+        // Of a policy that one set alone has, all requests that are pinned to it are refused by the other.
+        let knows = |index: Index<'a>| {
+            index
+                .all()
+                .any(|index| index.pins().any(|(name, _)| Some(name) == pin))
         };
-        let Some((host, _)) = hosts.first() else {
-            continue;
-        };
-        let Some(classes) = path_classes((before, tables.0), (after, tables.1), MAX_CLASSES) else {
-            met.complete = false;
-            continue;
-        };
-        for class in classes {
-            let path = words.path(&class);
-            for method in methods {
-                let Some(request) = request(host, &path, method, pin) else {
-                    continue;
-                };
-                let (old, new) = (before.choose(&request).ok(), after.choose(&request).ok());
-                if old.is_none() && new.is_none() {
-                    continue;
-                }
-                let address = |route: Option<&Arc<Route>>| {
-                    route.map_or(0, |route| Arc::as_ptr(route) as usize)
-                };
-                let at = *seen.entry((address(old), address(new))).or_insert_with(|| {
-                    met.meetings.push(Meeting {
+        let (was, is) = (knows(self.before), knows(self.after));
+        if let Some(name) = pin.filter(|_| was != is) {
+            self.met.meetings.truncate(first);
+            self.seen.retain(|_, at| *at < first);
+            if new_pairs {
+                self.met.one_sided.push((name, is));
+            }
+        }
+    }
+
+    fn tables(
+        &self,
+        host: &str,
+        pin: Option<&str>,
+    ) -> impl Iterator<Item = (&'a RouteIndex, Option<usize>)> {
+        let indexes = self.before.all().chain(self.after.all());
+        indexes.map(move |index| (index, index.table_for(host, pin)))
+    }
+
+    /// Requests of one class of paths. Answers whether a pair was met for the first time.
+    fn paths(
+        &mut self,
+        host: &str,
+        alike: &[String],
+        class: &PathClass,
+        pin: Option<&'a str>,
+        first: usize,
+    ) -> bool {
+        let path = self.words.path(class);
+        let mut new_pairs = false;
+        for method in &self.methods {
+            let Some(request) = request(host, &path, method, pin) else {
+                continue;
+            };
+            let (old, new) = (self.before.choose(&request), self.after.choose(&request));
+            if old.is_none() && new.is_none() {
+                continue;
+            }
+            let address = |chosen: Option<Chosen<'_>>| {
+                chosen.map_or((0, 0), |chosen| {
+                    (
+                        Arc::as_ptr(chosen.route) as usize,
+                        usize::from(chosen.unenforced),
+                    )
+                })
+            };
+            let (was, is) = (address(old), address(new));
+            let meetings = &mut self.met.meetings;
+            let at = *self
+                .seen
+                .entry([was.0, was.1, is.0, is.1])
+                .or_insert_with(|| {
+                    new_pairs = true;
+                    meetings.push(Meeting {
                         old,
                         new,
                         pinned: pin,
                         hosts: BTreeSet::new(),
                         classes: BTreeSet::new(),
                         methods: BTreeSet::new(),
-                        all_methods: methods.len(),
+                        all_methods: self.methods.len(),
                     });
-                    met.meetings.len() - 1
+                    meetings.len() - 1
                 });
-                if at < first {
-                    continue;
+            if let Some(meeting) = meetings.get_mut(at).filter(|_| at >= first) {
+                meeting.hosts.extend(alike.iter().cloned());
+                if !meeting.classes.contains(class) {
+                    meeting.classes.insert(class.clone());
                 }
-                if let Some(meeting) = met.meetings.get_mut(at) {
-                    meeting.hosts.extend(hosts.iter().map(|(_, host)| host.clone()));
-                    if !meeting.classes.contains(&class) {
-                        meeting.classes.insert(class.clone());
-                    }
-                    meeting.methods.insert(method.clone());
-                }
+                meeting.methods.insert(method.clone());
             }
         }
+        new_pairs
     }
 }
 
@@ -162,23 +265,20 @@ struct Words {
 }
 
 impl Words {
-    fn of(before: &RouteIndex, after: &RouteIndex) -> Self {
-        let mut hosts = before.hosts();
-        hosts.extend(after.hosts());
-        let labels: BTreeSet<String> = hosts
+    fn of(indexes: &[&RouteIndex]) -> Self {
+        let hosts: BTreeSet<HostPattern> = indexes.iter().flat_map(|index| index.hosts()).collect();
+        let labels: BTreeSet<&str> = hosts
             .iter()
-            .flat_map(|pattern| match pattern {
-                HostPattern::Exact(name) | HostPattern::Below(name) => name
-                    .split('.')
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>(),
-                HostPattern::Any => Vec::new(),
+            .filter_map(|pattern| match pattern {
+                HostPattern::Exact(name) | HostPattern::Below(name) => Some(name.split('.')),
+                HostPattern::Any => None,
             })
+            .flatten()
             .collect();
-        let mut methods = before.methods();
-        methods.extend(after.methods());
-        let mut segments = before.literals();
-        segments.extend(after.literals());
+        let methods: BTreeSet<Box<str>> =
+            indexes.iter().flat_map(|index| index.methods()).collect();
+        let segments: BTreeSet<Box<str>> =
+            indexes.iter().flat_map(|index| index.literals()).collect();
         Self {
             label: unused("a", |word| labels.contains(word)),
             segment: unused("any", |word| segments.contains(word)),
@@ -186,9 +286,10 @@ impl Words {
         }
     }
 
-    fn methods(&mut self, before: &RouteIndex, after: &RouteIndex) -> Vec<Method> {
-        let mut named = before.methods();
-        named.extend(after.methods());
+    /// Every method that some route names, HEAD where GET stands for it, and one that none names.
+    fn methods(&self, indexes: &[&RouteIndex]) -> Vec<Method> {
+        let mut named: BTreeSet<Box<str>> =
+            indexes.iter().flat_map(|index| index.methods()).collect();
         if named.contains("GET") {
             named.insert("HEAD".into());
         }
@@ -266,7 +367,8 @@ impl Meeting<'_> {
     /// The paths: those that one of the routes is for, as it is written, or else all of them.
     pub(super) fn paths(&self) -> Vec<String> {
         let mut paths: Vec<String> = Vec::new();
-        for route in [self.new, self.old].into_iter().flatten() {
+        for chosen in [self.new, self.old].into_iter().flatten() {
+            let route = chosen.route;
             let Ok(pattern) = PathPattern::parse(&route.path) else {
                 continue;
             };

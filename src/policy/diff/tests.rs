@@ -27,7 +27,8 @@ fn compared(old: &str, new: &str) -> Diff {
 fn side<'a>(set: &'a PolicySet, table: &'a PolicyTable) -> Side<'a> {
     static NONE: BTreeMap<PathBuf, Digest> = BTreeMap::new();
     Side {
-        set,
+        root: set,
+        tenants: Vec::new(),
         table,
         files: &NONE,
     }
@@ -73,39 +74,95 @@ fn each_rule_of_a_route_opens_or_closes() {
         ("authenticate: a", "authenticate: {all: [a, b]}", &[Closed]),
         ("authenticate: {all: [a, b]}", "authenticate: a", &[Opened]),
         // The other member's principal counts, whose scopes are others.
-        ("authenticate: {all: [a, b]}", "authenticate: {all: [b, a]}", &[Opened, Closed]),
+        (
+            "authenticate: {all: [a, b]}",
+            "authenticate: {all: [b, a]}",
+            &[Opened, Closed],
+        ),
         // Whoever sends both counts by `a` alone, so the second way was never gone.
-        ("authenticate: [a, {all: [a, b], principal: b}]", "authenticate: a", &[]),
+        (
+            "authenticate: [a, {all: [a, b], principal: b}]",
+            "authenticate: a",
+            &[],
+        ),
         (
             "authenticate: [a, {all: [a, b], principal: b}]",
             "authenticate: {all: [a, b], principal: b}",
             &[Opened, Closed],
         ),
-        ("authenticate: a, callers: [{consumer: acme}]", "authenticate: {all: [a, b]}, callers: [{consumer: acme}]", &[Changed, Closed]),
+        (
+            "authenticate: a, callers: [{consumer: acme}]",
+            "authenticate: {all: [a, b]}, callers: [{consumer: acme}]",
+            &[Changed, Closed],
+        ),
         (plain, "authenticate: a, optional: true", &[Opened]),
         ("authenticate: a, optional: true", plain, &[Closed]),
         // Who is anonymous has no scope.
-        ("authenticate: a, scopes: [r]", "authenticate: a, scopes: [r], optional: true", &[]),
+        (
+            "authenticate: a, scopes: [r]",
+            "authenticate: a, scopes: [r], optional: true",
+            &[],
+        ),
         (plain, "authenticate: a, scopes: [r]", &[Closed]),
         ("authenticate: a, scopes: [r]", plain, &[Opened]),
-        ("authenticate: a, scopes: [r]", "authenticate: a, scopes: {any: [r, w]}", &[Opened]),
-        ("authenticate: a, scopes: {any: [r, w]}", "authenticate: a, scopes: [w]", &[Closed]),
-        ("authenticate: a, scopes: [r]", "authenticate: a, scopes: [w]", &[Opened, Closed]),
-        ("authenticate: a, roles: {any: [clerk, boss]}", "authenticate: a, roles: {all: [clerk, boss]}", &[Closed, Closed]),
-        ("authenticate: a, callers: [{consumer: acme}]", "authenticate: a, callers: [{consumer: acme}, {consumer: bolt}]", &[Opened]),
-        ("authenticate: a, callers: [{consumer: acme}]", plain, &[Opened]),
+        (
+            "authenticate: a, scopes: [r]",
+            "authenticate: a, scopes: {any: [r, w]}",
+            &[Opened],
+        ),
+        (
+            "authenticate: a, scopes: {any: [r, w]}",
+            "authenticate: a, scopes: [w]",
+            &[Closed],
+        ),
+        (
+            "authenticate: a, scopes: [r]",
+            "authenticate: a, scopes: [w]",
+            &[Opened, Closed],
+        ),
+        (
+            "authenticate: a, roles: {any: [clerk, boss]}",
+            "authenticate: a, roles: {all: [clerk, boss]}",
+            &[Closed, Closed],
+        ),
+        (
+            "authenticate: a, callers: [{consumer: acme}]",
+            "authenticate: a, callers: [{consumer: acme}, {consumer: bolt}]",
+            &[Opened],
+        ),
+        (
+            "authenticate: a, callers: [{consumer: acme}]",
+            plain,
+            &[Opened],
+        ),
         (plain, "authenticate: a, allow_ips: [10.0.0.0/8]", &[Closed]),
-        ("authenticate: a, allow_ips: [10.0.0.0/8]", "authenticate: a, allow_ips: [10.0.0.0/7]", &[Opened]),
+        (
+            "authenticate: a, allow_ips: [10.0.0.0/8]",
+            "authenticate: a, allow_ips: [10.0.0.0/7]",
+            &[Opened],
+        ),
         (plain, "authenticate: a, environment: test", &[Changed]),
         ("public: true", "public: true, environment: test", &[]),
-        (plain, "authenticate: a, when: request.method == 'GET'", &[Closed]),
-        ("authenticate: a, when: request.method == 'GET'", plain, &[Opened]),
+        (
+            plain,
+            "authenticate: a, when: request.method == 'GET'",
+            &[Closed],
+        ),
+        (
+            "authenticate: a, when: request.method == 'GET'",
+            plain,
+            &[Opened],
+        ),
         (
             "authenticate: a, when: request.method == 'GET'",
             "authenticate: a, when: request.method == 'PUT'",
             &[Changed],
         ),
-        (plain, "authenticate: a, inject: {x-auth-id: principal.id}", &[Headers]),
+        (
+            plain,
+            "authenticate: a, inject: {x-auth-id: principal.id}",
+            &[Headers],
+        ),
         (
             "authenticate: a, inject: {x-auth-id: principal.id}",
             "authenticate: a, inject: {x-auth-id: principal.subject}",
@@ -122,8 +179,7 @@ fn each_rule_of_a_route_opens_or_closes() {
             &[Opened],
         ),
     ] {
-        let [before, after] =
-            [old, new].map(|route| policy("", &format!("{{path: /x, {route}}}")));
+        let [before, after] = [old, new].map(|route| policy("", &format!("{{path: /x, {route}}}")));
         let diff = compared(&before, &after);
         assert_eq!(effects(&diff), expected, "{old} -> {new}: {diff:#?}");
     }
@@ -133,9 +189,15 @@ fn each_rule_of_a_route_opens_or_closes() {
 fn levels_are_merged_before_they_are_compared() {
     let routes = "{path: /x}, {path: /y, authenticate: b}";
     let old = policy("authenticate: a\n    scopes: [r]", routes);
-    let moved = policy("authenticate: a", "{path: /x, scopes: [r]}, {path: /y, authenticate: b, scopes: [r]}");
+    let moved = policy(
+        "authenticate: a",
+        "{path: /x, scopes: [r]}, {path: /y, authenticate: b, scopes: [r]}",
+    );
     assert_eq!(effects(&compared(&old, &moved)), []);
-    let dropped = policy("authenticate: a", "{path: /x, scopes: [r]}, {path: /y, authenticate: b}");
+    let dropped = policy(
+        "authenticate: a",
+        "{path: /x, scopes: [r]}, {path: /y, authenticate: b}",
+    );
     let diff = compared(&old, &dropped);
     assert_eq!(effects(&diff), [Effect::Opened]);
     assert_eq!(diff.routes[0].paths, ["/y"]);
@@ -148,7 +210,10 @@ fn requests_are_followed_to_the_route_that_judges_them() {
     for (name, old, new, expected) in [
         (
             "a guarded literal under a public wildcard is taken out",
-            vec![("[a.example]", "/x/secret", guarded), ("[a.example]", "/x/**", "public: true")],
+            vec![
+                ("[a.example]", "/x/secret", guarded),
+                ("[a.example]", "/x/**", "public: true"),
+            ],
             vec![("[a.example]", "/x/**", "public: true")],
             &[(Opened, "/x/secret")][..],
         ),
@@ -160,26 +225,49 @@ fn requests_are_followed_to_the_route_that_judges_them() {
         ),
         (
             "only the paths that both patterns cover fall to another route",
-            vec![("[a.example]", "/a/{y}", guarded), ("[a.example]", "/{x}/b", "public: true")],
+            vec![
+                ("[a.example]", "/a/{y}", guarded),
+                ("[a.example]", "/{x}/b", "public: true"),
+            ],
             vec![("[a.example]", "/{x}/b", "public: true")],
-            &[(Closed, "/a/{y}"), (Opened, "/a/b")],
+            &[(Opened, "/a/b"), (Closed, "/a/{y}")],
         ),
         (
             "a host of its own takes requests from the wildcard",
             vec![("['*.example']", "/x", guarded)],
-            vec![("['*.example']", "/x", guarded), ("[a.example]", "/x", "public: true")],
+            vec![
+                ("['*.example']", "/x", guarded),
+                ("[a.example]", "/x", "public: true"),
+            ],
             &[(Opened, "/x")],
         ),
         (
             "a method of its own",
             vec![("[a.example]", "/x", guarded)],
-            vec![("[a.example]", "/x', methods: [PUT], environment: 'live", guarded), ("[a.example]", "/x', methods: [GET], environment: 'live", "public: true")],
-            &[(Closed, "/x"), (Opened, "/x")],
+            vec![
+                (
+                    "[a.example]",
+                    "/x', methods: [PUT], environment: 'live",
+                    guarded,
+                ),
+                (
+                    "[a.example]",
+                    "/x', methods: [GET], environment: 'live",
+                    "public: true",
+                ),
+            ],
+            &[(Opened, "/x"), (Closed, "/x")],
         ),
         (
             "an empty last segment is no parameter",
-            vec![("[a.example]", "/x/{id}", guarded), ("[a.example]", "/x/**", guarded)],
-            vec![("[a.example]", "/x/{id}", guarded), ("[a.example]", "/x/**", "public: true")],
+            vec![
+                ("[a.example]", "/x/{id}", guarded),
+                ("[a.example]", "/x/**", guarded),
+            ],
+            vec![
+                ("[a.example]", "/x/{id}", guarded),
+                ("[a.example]", "/x/**", "public: true"),
+            ],
             &[(Opened, "/x/**")],
         ),
         (
@@ -197,7 +285,9 @@ fn requests_are_followed_to_the_route_that_judges_them() {
                     format!("  {base}{at}:\n    hosts: {hosts}\n    routes: [{{path: '{path}', {rule}}}]\n")
                 })
                 .collect();
-            format!("authenticators:\n  a: {{api_key: {{from: [{{header: x-a}}]}}}}\npolicies:\n{policies}")
+            format!(
+                "authenticators:\n  a: {{api_key: {{from: [{{header: x-a}}]}}}}\npolicies:\n{policies}"
+            )
         };
         let diff = compared(&text(&old, "old"), &text(&new, "new"));
         let mut found: Vec<(Effect, &str)> = diff
@@ -239,9 +329,8 @@ fn a_pinned_request_is_followed_within_its_policy() {
 #[test]
 fn consumers_keys_and_ceilings_open_and_close() {
     use Effect::{Changed, Closed, Opened};
-    let key = |id: &str, key: &str, more: &str| {
-        key_entry(id, key).replace('}', &format!("{more}}}"))
-    };
+    let key =
+        |id: &str, key: &str, more: &str| key_entry(id, key).replace('}', &format!("{more}}}"));
     let text = |consumers: &str, when: &str| {
         format!(
             "authenticators: {{a: {{api_key: {{from: [{{header: x-a}}]}}}}}}
@@ -257,21 +346,77 @@ policies: {{p: {{hosts: [a.example], routes: [{{path: /x, authenticate: a{when}}
     };
     let one = key("one", "key-one", "");
     let plain = acme("scopes: [r]", &one);
-    let both = format!("{plain}\n  bolt: {{scopes: [r], credentials: {{a: [{}]}}}}", key("two", "key-two", ""));
+    let both = format!(
+        "{plain}\n  bolt: {{scopes: [r], credentials: {{a: [{}]}}}}",
+        key("two", "key-two", "")
+    );
     for (name, old, new, expected) in [
         ("nothing", plain.clone(), plain.clone(), &[][..]),
         ("a new consumer", plain.clone(), both.clone(), &[Opened]),
         ("one less", both, plain.clone(), &[Closed]),
-        ("a wider ceiling", plain.clone(), acme("scopes: ['*']", &one), &[Opened]),
-        ("a pattern that covers another", acme("scopes: ['r:*']", &one), acme("scopes: ['r:x:*']", &one), &[Closed]),
-        ("a role", plain.clone(), acme("scopes: [r], roles: [clerk]", &one), &[Opened, Opened]),
-        ("a later end", acme("scopes: [r], expires: 2027-01-01", &one), plain.clone(), &[Opened]),
-        ("an earlier end", plain.clone(), acme("scopes: [r]", &key("one", "key-one", ", expires: 2027-01-01")), &[Closed]),
-        ("fewer addresses", plain.clone(), acme("scopes: [r], allow_ips: [10.0.0.0/8]", &one), &[Closed]),
-        ("another environment", plain.clone(), acme("scopes: [r], environment: test", &one), &[Changed]),
-        ("another key", plain.clone(), acme("scopes: [r]", &key("one", "key-new", "")), &[Opened, Closed]),
-        ("the key's own scopes", plain.clone(), acme("scopes: [r]", &key("one", "key-one", ", scopes: [x]")), &[Closed]),
-        ("metadata that nobody reads", plain.clone(), acme("scopes: [r], metadata: {t: x}", &one), &[]),
+        (
+            "a wider ceiling",
+            plain.clone(),
+            acme("scopes: ['*']", &one),
+            &[Opened],
+        ),
+        (
+            "a pattern that covers another",
+            acme("scopes: ['r:*']", &one),
+            acme("scopes: ['r:x:*']", &one),
+            &[Closed],
+        ),
+        (
+            "a role",
+            plain.clone(),
+            acme("scopes: [r], roles: [clerk]", &one),
+            &[Opened, Opened],
+        ),
+        (
+            "a later end",
+            acme("scopes: [r], expires: 2027-01-01", &one),
+            plain.clone(),
+            &[Opened],
+        ),
+        (
+            "an earlier end",
+            plain.clone(),
+            acme(
+                "scopes: [r]",
+                &key("one", "key-one", ", expires: 2027-01-01"),
+            ),
+            &[Closed],
+        ),
+        (
+            "fewer addresses",
+            plain.clone(),
+            acme("scopes: [r], allow_ips: [10.0.0.0/8]", &one),
+            &[Closed],
+        ),
+        (
+            "another environment",
+            plain.clone(),
+            acme("scopes: [r], environment: test", &one),
+            &[Changed],
+        ),
+        (
+            "another key",
+            plain.clone(),
+            acme("scopes: [r]", &key("one", "key-new", "")),
+            &[Opened, Closed],
+        ),
+        (
+            "the key's own scopes",
+            plain.clone(),
+            acme("scopes: [r]", &key("one", "key-one", ", scopes: [x]")),
+            &[Closed],
+        ),
+        (
+            "metadata that nobody reads",
+            plain.clone(),
+            acme("scopes: [r], metadata: {t: x}", &one),
+            &[],
+        ),
     ] {
         let diff = compared(&text(&old, ""), &text(&new, ""));
         assert_eq!(effects(&diff), expected, "{name}: {diff:#?}");
@@ -282,7 +427,10 @@ policies: {{p: {{hosts: [a.example], routes: [{{path: /x, authenticate: a{when}}
     let diff = compared(&text(&wide, when), &text(&narrow, when));
     assert_eq!(effects(&diff), [Changed], "{diff:#?}");
     let when = ", when: consumer.metadata.t == 'x'";
-    let diff = compared(&text(&plain, when), &text(&acme("scopes: [r], metadata: {t: x}", &one), when));
+    let diff = compared(
+        &text(&plain, when),
+        &text(&acme("scopes: [r], metadata: {t: x}", &one), when),
+    );
     assert_eq!(effects(&diff), [Changed], "{diff:#?}");
 }
 
@@ -301,8 +449,16 @@ policies: {{p: {{hosts: [a.example], authenticate: login, routes: [{{path: /x}},
         (plain.to_owned(), false, &[][..]),
         (plain.replace("[api]", "[api, web]"), false, &[Opened]),
         (plain.replace("[api]", "[web]"), false, &[Opened, Closed]),
-        (plain.replace("audiences: [api]", "any_audience: true"), false, &[Opened]),
-        (plain.replace("https://i.example,", "https://j.example,"), false, &[Changed]),
+        (
+            plain.replace("audiences: [api]", "any_audience: true"),
+            false,
+            &[Opened],
+        ),
+        (
+            plain.replace("https://i.example,", "https://j.example,"),
+            false,
+            &[Changed],
+        ),
         (plain.replace("/keys", "/other"), false, &[Changed]),
         (format!("{plain}, algorithms: [ES256]"), false, &[Closed; 8]),
         (format!("{plain}, clock_skew: 5m"), false, &[Opened]),
@@ -320,13 +476,31 @@ policies: {{p: {{hosts: [a.example], authenticate: login, routes: [{{path: /x}},
 fn what_holds_for_all_routes_is_compared() {
     use Effect::{Answers, Changed, Closed, Headers, Opened};
     let text = |top: &str| {
-        format!("{top}policies: {{p: {{hosts: [a.example], routes: [{{path: /x, public: true}}]}}}}\n")
+        format!(
+            "{top}policies: {{p: {{hosts: [a.example], routes: [{{path: /x, public: true}}]}}}}\n"
+        )
     };
     for (old, new, expected) in [
-        ("", "defaults: {paths: {empty_segments: allow}}\n", &[Opened][..]),
-        ("defaults: {paths: {encoded_slashes: allow}}\n", "", &[Closed]),
-        ("", "defaults: {paths: {trailing_slash: ignore}}\n", &[Changed]),
-        ("", "defaults: {client_address: {trusted_hops: 1}}\n", &[Changed]),
+        (
+            "",
+            "defaults: {paths: {empty_segments: allow}}\n",
+            &[Opened][..],
+        ),
+        (
+            "defaults: {paths: {encoded_slashes: allow}}\n",
+            "",
+            &[Closed],
+        ),
+        (
+            "",
+            "defaults: {paths: {trailing_slash: ignore}}\n",
+            &[Changed],
+        ),
+        (
+            "",
+            "defaults: {client_address: {trusted_hops: 1}}\n",
+            &[Changed],
+        ),
         ("", "defaults: {unknown_route: not_found}\n", &[Answers]),
         ("", "defaults: {reserved_prefix: x-id-}\n", &[Headers]),
         ("", "revocations: [{credential: k1}]\n", &[Closed]),

@@ -67,24 +67,19 @@ impl RouteIndex {
     }
 }
 
-/// The classes of paths that one of two tables, named by [`RouteIndex::table_for`], tells apart; `None` if
+/// The classes of paths that one of some tables, named by [`RouteIndex::table_for`], tells apart; `None` if
 /// there are more than `limit`.
 ///
 /// Which patterns cover a path decides all that routing makes of it. For each set of patterns that cover
 /// some path together there is a class here: patterns are walked side by side, and at each segment a path
 /// goes on with one of the texts that some pattern names, or with another one.
 pub fn path_classes(
-    (old, old_table): (&RouteIndex, Option<usize>),
-    (new, new_table): (&RouteIndex, Option<usize>),
+    tables: &[(&RouteIndex, Option<usize>)],
     limit: usize,
 ) -> Option<Vec<PathClass>> {
-    let tables = [
-        old_table.and_then(|table| old.tables.get(table)),
-        new_table.and_then(|table| new.tables.get(table)),
-    ];
     let roots: Vec<&Node> = tables
-        .into_iter()
-        .flatten()
+        .iter()
+        .filter_map(|(index, table)| index.tables.get((*table)?))
         .map(|table: &RouteTable| &table.root)
         .collect();
     let mut walk = Walk {
