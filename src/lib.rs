@@ -1,7 +1,7 @@
 //! Portcullis: external authorization for Envoy.
 //!
 //! The layers, each of which may import those below it: `cli` and `app`; the edges `envoy`, `admin` and `reload`;
-//! the assembly `pipeline` and `snapshot`; the adapters `config`, `jwks`, `http_client`, `telemetry` and
+//! the assembly `pipeline`, `snapshot` and `standin`; the adapters `config`, `jwks`, `http_client`, `telemetry` and
 //! the audit sink; the domain `authn`, `consumer`, `policy`, `limit`, `respond`, `verdict` and `audit`;
 //! the request in `request` and `headers`; and the ground `clock`, `secret`, `ids` and `diagnostic`.
 //! A test holds the code to this.
@@ -28,6 +28,7 @@ pub mod request;
 pub mod respond;
 pub mod secret;
 pub mod snapshot;
+pub mod standin;
 pub mod telemetry;
 #[cfg(test)]
 mod test_support;
