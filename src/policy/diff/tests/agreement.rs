@@ -9,10 +9,10 @@ use proptest::sample::{select, subsequence};
 use serde_json::json;
 
 use super::{compiled, side};
+use crate::policy::compile::PolicyTable;
 use crate::policy::diff::{Diff, diff};
-use crate::policy::route::RouteIndex;
+use crate::request::Request;
 use crate::request::raw::RawCheck;
-use crate::request::{Reading, Request};
 use crate::test_support::{NOW, Signer, World, jwk_set, key_entry, raw};
 use crate::verdict::Reason;
 
@@ -283,9 +283,12 @@ fn passes(world: &World, request: &RawCheck, holds: &Holds, header: &str) -> boo
     })
 }
 
-fn chosen(routes: &RouteIndex, reading: &Reading, request: &RawCheck) -> Option<(String, String)> {
-    let request = Request::read(request.clone(), reading).ok()?;
-    let route = routes.choose(&request).ok()?;
+/// The route that decides, be it one in shadow that nothing enforces.
+fn chosen(table: &PolicyTable, request: &RawCheck) -> Option<(String, String)> {
+    let request = Request::read(request.clone(), &table.reading).ok()?;
+    let enforced = table.routes.choose(&request).ok();
+    let shadow = table.shadow.as_ref().filter(|_| table.unenforced_allow);
+    let route = enforced.or_else(|| shadow?.choose(&request).ok())?;
     Some((route.policy.to_string(), route.path.to_string()))
 }
 
@@ -333,8 +336,8 @@ proptest! {
                 {
                     continue;
                 }
-                let was = chosen(&old.1.routes, &old.1.reading, request);
-                let is = chosen(&new.1.routes, &new.1.reading, request);
+                let was = chosen(&old.1, request);
+                let is = chosen(&new.1, request);
                 prop_assert!(
                     tells(&found, was.as_ref(), is.as_ref()),
                     "{request:?} of {holds:?} passes: {was:?} -> {is:?}\n{before}\n{after}\n{found:#?}"
