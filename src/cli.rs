@@ -4,6 +4,7 @@ mod check;
 mod diff;
 mod keys;
 mod output;
+mod replay;
 mod serve;
 mod settings;
 
@@ -46,6 +47,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Compare two policy directories: what is open now that was closed, and the other way round
     Diff(diff::DiffArgs),
+    /// Judge what an audit log recorded by other policies, and list every decision that would flip
+    Replay(replay::ReplayArgs),
     /// API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -95,6 +98,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Version(arguments) => version(&arguments),
     }
