@@ -19,24 +19,23 @@ use crate::policy::diff::{Diff, Difference, Effect, Judge, NamedChange, RouteCha
 use crate::secret::Digest;
 use crate::snapshot::Snapshot;
 
-const EXIT_CODES: &str = "Exit status:
+const NOTES: &str = "Each difference is one of
+  opened   somebody may pass who could not
+  closed   somebody may pass no longer
+  changed  there is no telling, as where a condition (`when`) is another
+  headers  who may pass is the same, what the upstream is told is not
+  answers  who may pass is the same, what those are told who may not is not
+
+Exit status:
   0   compared; nothing that --fail-on names
   1   something that --fail-on names
   2   the command line cannot be understood
   78  one of the directories has mistakes; every one was printed";
 
-/// Compares what two policy directories let pass, in the words of routes. Each difference is
-///
-///   opened    somebody may pass who could not
-///   closed    somebody may pass no longer
-///   changed   not to be told, as where a condition (`when`) is another
-///   headers   who may pass is the same, what the upstream is told is not
-///   answers   who may pass is the same, what those are told who may not is not
-///
-/// Requests are followed to the route that judges them: a route that is gone may leave its requests to a
-/// wider one.
+/// Compares what two policy directories let pass, in the words of routes. Requests are followed to the route
+/// that judges them: a route that is gone may leave its requests to a wider one.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_CODES, verbatim_doc_comment)]
+#[command(after_help = NOTES)]
 pub(super) struct DiffArgs {
     /// The policies before
     #[arg(value_name = "OLD")]

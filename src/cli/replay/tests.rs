@@ -134,9 +134,9 @@ fn decisions_flip_as_the_policies_do() {
             [1, 0, 1, 1],
         ),
         (
-            "the role is given otherwise",
-            "staff: clerk",
-            "others: clerk",
+            "claimed roles count no longer",
+            "roles: {claim: groups, map: {staff: clerk}}, ",
+            "",
             [0, 1, 1, 1],
         ),
         (
