@@ -109,5 +109,5 @@ fn listed(texts: &[String]) -> String {
     if texts.len() > MAX_LISTED {
         let _ = write!(list, " and {} more", texts.len() - MAX_LISTED);
     }
-    printable(&list).into()
+    printable(&list)
 }

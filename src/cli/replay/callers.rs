@@ -182,18 +182,16 @@ fn claim_of<'a>(
 ) -> Option<(&'a str, &'a str)> {
     let lists = consumer.credentials.iter();
     let own = lists.filter(|list| list.name.value == authenticator);
-    let claims = own
-        .flat_map(|list| &list.value)
-        .filter_map(|credential| match &credential.kind {
-            CredentialKind::Claim { claim, value } => {
-                Some((claim.value.as_str(), value.value.as_str()))
-            }
-            CredentialKind::Key { .. } => None,
-        });
+    let mut claims =
+        own.flat_map(|list| &list.value)
+            .filter_map(|credential| match &credential.kind {
+                CredentialKind::Claim { claim, value } => {
+                    Some((claim.value.as_str(), value.value.as_str()))
+                }
+                CredentialKind::Key { .. } => None,
+            });
     // The subject is known, and is not to be changed.
-    claims
-        .filter(|(claim, value)| *claim != "sub" || *value == subject)
-        .next()
+    claims.find(|(claim, value)| *claim != "sub" || *value == subject)
 }
 
 /// Sets a claim; dots lead into objects, but for names that are URLs.

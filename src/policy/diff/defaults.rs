@@ -104,11 +104,13 @@ fn compare_paths(old: &Side<'_>, new: &Side<'_>, out: &mut Vec<Difference>) {
         out.push(Difference::new(Effect::Changed, text));
     }
     // A path with empty segments is refused where they lead to another route; with fewer routes it may not be.
-    if was.empty_segments && empty_segments {
-        if patterns(old).difference(&patterns(new)).next().is_some() {
-            let text = "routes are gone, and paths with empty segments that were refused for their sake may pass";
-            out.push(Difference::new(Effect::Changed, text));
-        }
+    if was.empty_segments
+        && empty_segments
+        && patterns(old).difference(&patterns(new)).next().is_some()
+    {
+        let text =
+            "routes are gone: paths with empty segments that were refused for their sake may pass";
+        out.push(Difference::new(Effect::Changed, text));
     }
 }
 
