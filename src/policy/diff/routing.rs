@@ -14,7 +14,7 @@ use crate::request::{Reading, Request};
 use crate::verdict::Reason;
 
 /// The most classes of paths that are looked at for one table.
-const MAX_CLASSES: usize = 200_000;
+const MAX_CLASSES: usize = 500_000;
 
 /// All meetings of routes.
 pub(super) struct Met<'a> {
