@@ -18,6 +18,7 @@ use crate::authn::principal::Principal;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::DecisionId;
 use crate::policy::route::Route;
+use crate::policy::scope::ScopeSet;
 use crate::request::raw::RawCheck;
 use crate::request::rpc::{Rpc, Signs};
 use crate::verdict::Reason;
@@ -426,6 +427,40 @@ impl<'b> Line<'b> {
         self.bounded("principal", Some(principal.id().as_bytes()));
         self.maybe("consumer", consumer.map(|consumer| consumer.name.as_ref()));
         self.bounded("credential_id", credential_id.map(str::as_bytes));
+        self.scopes("scopes", principal.scopes());
+        if let Some(claimed) = principal.cut_from() {
+            self.scopes("claimed_scopes", claimed);
+        }
+        let roles = principal.roles().map(AsRef::as_ref);
+        if principal.roles().next().is_some() {
+            self.list("roles", roles);
+        }
+    }
+
+    /// Written even if there are none, so that a reader can tell this from a log that does not say.
+    fn scopes(&mut self, name: &'static str, scopes: &ScopeSet) {
+        self.name(name);
+        self.buffer.push(b'[');
+        let mut before: &[u8] = b"\"";
+        for (scope, end) in scopes.parts() {
+            self.buffer.extend_from_slice(before);
+            // Scope-tokens hold nothing that JSON escapes.
+            self.buffer.extend_from_slice(scope.as_bytes());
+            self.buffer.extend_from_slice(end.as_bytes());
+            self.buffer.push(b'"');
+            before = b",\"";
+        }
+        self.buffer.push(b']');
+    }
+
+    fn list<'t>(&mut self, name: &'static str, texts: impl Iterator<Item = &'t str>) {
+        self.name(name);
+        let mut before = b'[';
+        for text in texts {
+            self.buffer.push(std::mem::replace(&mut before, b','));
+            self.json(text);
+        }
+        self.buffer.push(b']');
     }
 
     fn proofs(&mut self, name: &'static str, proofs: &[Principal]) {

@@ -220,6 +220,16 @@ impl RouteAuthn {
         &self.authenticators
     }
 
+    /// What is demanded of them; `None`: any one of them.
+    pub const fn demand(&self) -> Option<&Demand> {
+        self.demand.as_ref()
+    }
+
+    /// Whether a request that holds nothing passes as anonymous.
+    pub const fn is_optional(&self) -> bool {
+        self.optional
+    }
+
     /// What a 401 on this route asks for, given whom an all-of has proven before (RFC 9110 section
     /// 11.6.1): of an any-of all ways, of an all-of the first member that is not there. Never empty.
     pub fn challenges(&self, verified: &[Principal]) -> Cow<'_, [Challenge]> {

@@ -1,9 +1,11 @@
 //! The command line.
 
 mod check;
+mod diff;
 mod explain;
 mod keys;
 mod output;
+mod replay;
 mod serve;
 mod settings;
 mod test;
@@ -49,6 +51,10 @@ enum Command {
     Test(test::TestArgs),
     /// Judge one request and tell all of the decision
     Explain(Box<explain::ExplainArgs>),
+    /// Compare two policy directories: what is open now that was closed, and the other way round
+    Diff(diff::DiffArgs),
+    /// Judge what an audit log recorded by other policies, and list every decision that would flip
+    Replay(replay::ReplayArgs),
     /// API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -99,6 +105,8 @@ fn run(arguments: Vec<OsString>) -> u8 {
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Version(arguments) => version(&arguments),
     }

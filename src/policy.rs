@@ -5,6 +5,7 @@ pub mod caller;
 pub mod case;
 pub mod compile;
 pub mod cors;
+pub mod diff;
 pub mod expression;
 pub mod field;
 pub mod inject;

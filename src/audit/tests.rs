@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use prost::Message as _;
-use prost_types::field_descriptor_proto::Type;
+use prost_types::field_descriptor_proto::{Label, Type};
 use serde_json::{Value, json};
 
 use super::{Recorder, Trail};
@@ -62,13 +62,14 @@ fn policy(signer: &Signer) -> String {
 authenticators:
   login: {{jwt: {{issuer: {ISSUER}, any_audience: true, jwks: {{inline: {{keys: [{}]}}}}}}}}
   key: {{api_key: {{}}}}
+roles: {{clerk: {{scopes: ['items:*', internal]}}}}
 consumers:
-  acme: {{credentials: {{login: [{{claim: azp, value: app}}], key: [{}]}}}}
+  acme: {{roles: [clerk], credentials: {{login: [{{claim: azp, value: app}}], key: [{}]}}}}
 policies:
   api:
     hosts: ['*']
     authenticate: [login, key]
-    routes: [{{path: '/orders/{{id}}'}}, {{path: /both, authenticate: {{all: [login, key]}}}}]
+    routes: [{{path: '/orders/{{id}}'}}, {{path: /both, authenticate: {{all: [login, key], principal: key}}}}]
 ",
         signer.jwk(),
         key_entry("k1", "secret")
@@ -98,10 +99,28 @@ fn a_record_says_who_did_what_and_how_it_ended() {
             "status": 200, "method": "GET", "host": "api.example.com", "path": "/orders/1",
             "protocol": "HTTP/2", "policy": "api", "route": "/orders/{id}",
             "authenticator": "login", "principal": "login:alice", "consumer": "acme",
-            "credential_id": "t-1", "client_address": "192.0.2.7", "user_agent": "curl/8",
+            "credential_id": "t-1", "scopes": [],
+            "claimed_scopes": ["orders:read"], "roles": ["clerk"], "client_address": "192.0.2.7", "user_agent": "curl/8",
             "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "duration_us": 0,
         })
     );
+}
+
+#[test]
+fn a_record_says_what_its_caller_may_do() {
+    let signer = Signer::ed25519("k");
+    let world = world(&signer);
+    world.get("/orders/1", &[("x-api-key", "secret")]);
+    let of_key = line(&world);
+    assert_eq!(of_key["scopes"], json!(["internal", "items:*"]));
+    assert_eq!(of_key["roles"], json!(["clerk"]));
+    assert_eq!(of_key.get("claimed_scopes"), None, "a key claims nothing");
+    let token = signer.token(&claims(ISSUER));
+    world.judge(full(&format!("Bearer {token}")));
+    let of_token = line(&world);
+    assert_eq!(of_token["scopes"], json!(["orders:read"]));
+    assert_eq!(of_token.get("claimed_scopes"), None, "nothing cuts it");
+    assert_eq!(of_token.get("roles"), None);
 }
 
 /// Through every way that a decision can end, with a canary in each credential.
@@ -330,9 +349,16 @@ fn are_fields(
     for (name, value) in object {
         let field = fields.iter().find(|field| field.name() == name);
         let field = field.unwrap_or_else(|| panic!("`{name}` is not in the contract"));
-        assert_eq!(value.is_string(), field.r#type() == Type::String, "{name}");
+        let repeated = field.label() == Label::Repeated;
+        let text = field.r#type() == Type::String && !repeated;
+        assert_eq!(value.is_string(), text, "{name}");
+        assert_eq!(value.is_array(), repeated, "{name}");
         let nested = value.is_array() || value.is_object();
-        assert_eq!(nested, field.r#type() == Type::Message, "{name}");
+        assert_eq!(
+            nested,
+            field.r#type() == Type::Message || repeated,
+            "{name}"
+        );
     }
 }
 

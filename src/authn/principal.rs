@@ -101,6 +101,14 @@ impl Principal {
         }
     }
 
+    /// What a token claims, where its consumer's ceiling cuts that.
+    pub fn cut_from(&self) -> Option<&ScopeSet> {
+        match (&self.cut, &self.proof) {
+            (Some(cut), Proof::Token(token)) if **cut != token.scopes => Some(&token.scopes),
+            _ => None,
+        }
+    }
+
     /// `principal.roles`: its consumer's, and those that its claims stand for. A name may stand twice.
     pub fn roles(&self) -> impl Iterator<Item = &Arc<str>> + Clone {
         let claimed: &[Arc<str>] = match &self.proof {

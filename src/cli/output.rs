@@ -21,6 +21,11 @@ impl Output {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
+    /// Shows on a terminal how far a long work has come, in place of what was shown before.
+    pub(super) fn progress(text: &str) {
+        let _ = write!(std::io::stderr().lock(), "\r\x1b[K{text}");
+    }
+
     /// Prints what went wrong.
     pub(super) fn error(text: &str) {
         Self::note(&format!("error: {text}"));

@@ -32,6 +32,8 @@ fn the_command_line_is_well_formed_and_documented() {
         &["check", "--help"],
         &["test", "--help"],
         &["explain", "--help"],
+        &["diff", "--help"],
+        &["replay", "--help"],
         &["keys", "new", "--help"],
     ] {
         let help = Cli::try_parse_from(arguments(words)).unwrap_err();

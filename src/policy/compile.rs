@@ -20,6 +20,7 @@ use std::sync::Arc;
 use crate::authn::Authenticator;
 use crate::authn::jwt::TokenCache;
 use crate::authn::key_set::KeySetCell;
+use crate::consumer::Consumer;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 use crate::policy::compile::index::{CompiledPolicy, Ready};
 use crate::policy::compile::routes::Given;
@@ -250,6 +251,7 @@ impl<'a> Root<'a> {
             tenant: Some(Arc::clone(&bounds.tenant)),
             invalid: true,
             owned: Arc::clone(&self.owned),
+            position: 0,
             path: "/**".into(),
             place: bounds.source.place.clone(),
             parameters: Box::default(),
@@ -277,6 +279,20 @@ impl<'a> Root<'a> {
             routes: routes.collect(),
         }
     }
+}
+
+/// The consumers of a party whose set was compiled before, so that there is nothing to report.
+pub(in crate::policy) fn consumers_of<'a>(
+    root: &'a PolicySet,
+    tenant: Option<&str>,
+    set: &'a PolicySet,
+) -> HashMap<&'a str, Arc<Consumer>> {
+    let out = &mut Diagnostics::default();
+    let declared = tenants::declared(root, out);
+    let mut declared = declared.iter();
+    let bounds = tenant.and_then(|name| declared.find(|bounds| *bounds.tenant == *name));
+    let party = Party { root, bounds };
+    consumers::compile(set, &consumers::roles(set), &party, out)
 }
 
 /// Compiles what one party wrote. `visible` are the root's authenticators, of which a tenant may use some.

@@ -120,7 +120,13 @@ impl Expression {
             .any(|field| matches!(field, FieldPath::PathParameter(_)))
     }
 
-    pub(in crate::policy) fn fields(&self) -> impl Iterator<Item = &FieldPath> {
+    /// Whether more than one field or literal is read, so that there may be no value because of an error.
+    pub const fn is_program(&self) -> bool {
+        matches!(self.form, Form::Program(_))
+    }
+
+    /// The fields that it reads, one that is read twice named twice.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldPath> {
         let (field, program) = match &self.form {
             Form::Literal(_) => (None, None),
             Form::Field(field) => (Some(field), None),
@@ -177,10 +183,6 @@ impl Condition {
         &self.written
     }
 
-    pub(in crate::policy) fn fields(&self) -> impl Iterator<Item = &FieldPath> {
-        self.program.fields()
-    }
-
     /// How it ends under these facts.
     pub fn judge(&self, facts: &Facts<'_>) -> Outcome {
         match run::boolean(&self.program, Some(facts)) {
@@ -193,6 +195,11 @@ impl Condition {
     /// What it ends in whatever the request, if that is known: most likely a mistake.
     pub const fn constant(&self) -> Option<bool> {
         self.constant
+    }
+
+    /// The fields that it reads, one that is read twice named twice.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldPath> {
+        self.program.fields()
     }
 
     /// Whether it reads something that only a proven caller has.

@@ -65,6 +65,11 @@ impl InjectPlan {
         Self { headers, removed }
     }
 
+    /// The headers to set.
+    pub fn headers(&self) -> &[InjectHeader] {
+        &self.headers
+    }
+
     /// The names that are removed whatever the request shows.
     pub const fn removed(&self) -> &Arc<[Arc<str>]> {
         &self.removed

@@ -49,3 +49,9 @@ impl<T> Deref for At<T> {
         &self.rule
     }
 }
+
+impl<T: std::fmt::Display> std::fmt::Display for At<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.rule.fmt(f)
+    }
+}

@@ -3,6 +3,7 @@
 //! Its cost depends on the number of labels and segments of a request, not on the number of routes.
 
 mod candidates;
+pub mod classes;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct Route {
     pub invalid: bool,
     /// The headers that belong to Portcullis on it.
     pub owned: Arc<Owned>,
+    /// Its position among the policy's routes as written, from which a gRPC service makes several.
+    pub position: usize,
     /// Its path as written; of a gRPC route `/service/method`.
     pub path: Arc<str>,
     /// Where the path is written; of a gRPC route its method, or else its service.

@@ -151,6 +151,12 @@ impl ScopeSet {
             .chain(patterns)
     }
 
+    /// The scopes in order, each as what stands before its end and its end: `*` of a pattern, else nothing.
+    pub fn parts(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let exact = self.exact.iter().map(|scope| (scope.as_ref(), ""));
+        exact.chain(self.prefixes.iter().map(|prefix| (prefix.as_ref(), "*")))
+    }
+
     /// Whether nothing is permitted.
     pub fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.prefixes.is_empty()

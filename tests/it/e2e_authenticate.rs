@@ -84,7 +84,7 @@ async fn all_of_asks_for_each_and_passes_none_of_them_on() {
         audit["also"],
         json!([{
             "authenticator": "partner", "principal": "partner:acme",
-            "consumer": "acme", "credential_id": "p1",
+            "consumer": "acme", "credential_id": "p1", "scopes": ["orders:write"],
         }])
     );
 

@@ -484,6 +484,7 @@ fn the_principal_is_the_first_member_or_the_one_that_is_named() {
     trees.allow("/all", "+-+-");
     let proof = json!([{
         "authenticator": "key", "principal": "key:acme", "consumer": "acme", "credential_id": "k1",
+        "scopes": ["read", "write"],
     }]);
     assert_eq!(trees.audit()["also"], proof);
 }

@@ -149,7 +149,7 @@ impl<'a> Compiler<'a> {
         let hosts = host_patterns(policy, self.party.bounds, out);
         self.check_level(&policy.value.level, out);
         let mut routes = Vec::new();
-        for route in &policy.value.routes {
+        for (position, route) in policy.value.routes.iter().enumerate() {
             self.check_level(&route.level, out);
             let Some(covers) = &route.covers else {
                 continue;
@@ -169,6 +169,7 @@ impl<'a> Compiler<'a> {
                 let Some(mut compiled) = compiled else {
                     continue;
                 };
+                compiled.position = position;
                 if mode == Mode::Shadow {
                     // Shadow changes nothing, what replies say included.
                     compiled.cors = None;
@@ -256,6 +257,7 @@ impl<'a> Compiler<'a> {
             tenant: self.party.tenant(),
             invalid: false,
             owned: Arc::clone(self.owned),
+            position: 0,
             path: path.into(),
             place: place.clone(),
             parameters,

@@ -17,6 +17,7 @@ fn route(policy: &str, path: &str) -> Arc<Route> {
         tenant: None,
         invalid: false,
         owned: Arc::new(Owned::new(Managed::new([], ""))),
+        position: 0,
         disclose_scopes: false,
         conditions: Vec::new(),
         allow_ips: Vec::new(),
