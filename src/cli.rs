@@ -1,10 +1,13 @@
 //! The command line.
 
 mod check;
+mod init;
 mod keys;
 mod output;
+mod schema;
 mod serve;
 mod settings;
+mod shell;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -43,9 +46,17 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Read a policy directory and report every mistake in it
     Check(check::CheckArgs),
+    /// Write a small set of policies to begin with
+    Init(init::InitArgs),
+    /// Print the JSON Schema of policies or settings
+    Schema(schema::SchemaArgs),
     /// API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Print completions for a shell
+    Completions(shell::CompletionsArgs),
+    /// Print a manual page
+    Man(shell::ManArgs),
     /// Print the version
     Version(VersionArgs),
 }
@@ -91,6 +102,10 @@ fn run(arguments: Vec<OsString>) -> u8 {
     match cli.command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Completions(arguments) => shell::completions(&arguments),
+        Command::Man(arguments) => shell::man(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Version(arguments) => version(&arguments),
     }
@@ -108,6 +123,9 @@ fn version(arguments: &VersionArgs) -> u8 {
     }
     OK
 }
+
+#[cfg(test)]
+pub(crate) use self::schema::settings as settings_schema;
 
 #[cfg(test)]
 mod tests;
