@@ -27,7 +27,12 @@ use crate::policy::source::PolicySet;
 pub fn lint(root: &PolicySet, tenants: &[&PolicySet], now: Timestamp, out: &mut Diagnostics) {
     let whole = !out.has_errors();
     let used = root.tenants.iter().flat_map(|tenant| &tenant.value.uses);
-    let used: HashSet<&str> = used.map(|name| name.value.as_str()).collect();
+    let require = root.defaults.require.iter();
+    let required = require.flat_map(|require| &require.value.authenticators);
+    let used: HashSet<&str> = used
+        .chain(required)
+        .map(|name| name.value.as_str())
+        .collect();
     let mut found = Findings::default();
     for set in std::iter::once(&root).chain(tenants) {
         let party = Party {

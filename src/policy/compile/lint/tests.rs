@@ -331,3 +331,36 @@ policies: {p: {hosts: [a], authenticate: kye, routes: {/: a}}}";
         out.render()
     );
 }
+
+#[test]
+fn what_tenants_use_is_used_and_theirs_is_theirs() {
+    let root = "authenticators:
+  lent: {api_key: {}}
+  required: {api_key: {from: {header: x-gateway}}}
+  idle: {api_key: {from: {header: x-idle}}}
+tenants: {team: {hosts: [t], use: [lent], scopes: ['team:*']}}
+defaults: {environment: test, require: {authenticators: [required]}}
+policies: {p: {hosts: [a], public: true, routes: [{path: /}]}}";
+    let entry = key_entry("one", "one");
+    let team = |scope: &str| {
+        format!(
+            "authenticators: {{own: {{api_key: {{from: {{header: x-own}}}}}}}}
+consumers: {{c: {{scopes: ['team:read'], credentials: {{own: [{entry}]}}}}}}
+policies: {{p: {{hosts: [t], authenticate: own, routes: {{/a: {scope}, /b: {{authenticate: lent, scopes: team:other}}}}}}}}"
+        )
+    };
+    for (scope, expected) in [
+        ("team:read", &["unused-authenticator"][..]),
+        (
+            "team:write",
+            &["unused-authenticator", "scope-nobody-grants"],
+        ),
+    ] {
+        let mut out = Diagnostics::default();
+        let root = read(&[("policy.yaml", root)], &mut out);
+        let team = read(&[("team/policy.yaml", &team(scope))], &mut out);
+        lint(&root, &[&team], Timestamp::from_seconds(NOW), &mut out);
+        let codes: Vec<&str> = mistakes(&out).into_iter().map(|(code, _)| code).collect();
+        assert_eq!(codes, expected, "{}", out.render());
+    }
+}
