@@ -3,11 +3,14 @@
 mod check;
 mod diff;
 mod explain;
+mod init;
 mod keys;
 mod output;
 mod replay;
+mod schema;
 mod serve;
 mod settings;
+mod shell;
 mod test;
 
 use std::ffi::OsString;
@@ -55,9 +58,17 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Judge what an audit log recorded by other policies, and list every decision that would flip
     Replay(replay::ReplayArgs),
+    /// Write a small set of policies to begin with
+    Init(init::InitArgs),
+    /// Print the JSON Schema of policies or settings
+    Schema(schema::SchemaArgs),
     /// API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Print completions for a shell
+    Completions(shell::CompletionsArgs),
+    /// Print a manual page
+    Man(shell::ManArgs),
     /// Print the version
     Version(VersionArgs),
 }
@@ -107,6 +118,10 @@ fn run(arguments: Vec<OsString>) -> u8 {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Completions(arguments) => shell::completions(&arguments),
+        Command::Man(arguments) => shell::man(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Version(arguments) => version(&arguments),
     }
@@ -124,6 +139,9 @@ fn version(arguments: &VersionArgs) -> u8 {
     }
     OK
 }
+
+#[cfg(test)]
+pub(crate) use self::schema::settings as settings_schema;
 
 #[cfg(test)]
 mod tests;

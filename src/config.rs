@@ -3,5 +3,8 @@
 pub mod decode;
 pub mod fingerprint;
 pub mod inputs;
+pub mod language;
 pub mod load;
+pub mod schema;
+pub mod shape;
 pub mod yaml;

@@ -4,6 +4,7 @@
 //! the source line and a caret or as JSON. Nothing here reads a file or knows what language the text is in. Whatever
 //! is shown has its control characters escaped, and ranges that were concealed in their [`SourceFile`] are masked.
 
+mod annotation;
 mod nearest;
 mod snippet;
 mod source;
@@ -283,6 +284,14 @@ impl Diagnostics {
                 *warning = diagnostic;
             }
         }
+    }
+
+    /// The errors alone.
+    #[must_use]
+    pub fn errors_only(mut self) -> Self {
+        self.kept.retain(|kept| kept.severity == Severity::Error);
+        self.warnings = 0;
+        self
     }
 
     /// Whether anything stops the load.

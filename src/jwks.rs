@@ -150,7 +150,11 @@ fn prepare_one(
     };
     match &jwt.jwks {
         None => {
-            let issuer = jwt.issuer.as_ref()?;
+            // An empty one was told of as that.
+            let issuer = jwt
+                .issuer
+                .as_ref()
+                .filter(|issuer| !issuer.value.is_empty())?;
             let address = format!(
                 "{}/.well-known/openid-configuration",
                 issuer.value.trim_end_matches('/')

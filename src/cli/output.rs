@@ -16,6 +16,11 @@ impl Output {
         Self::line(&format!("{value:#}"));
     }
 
+    /// Prints the answer as it is.
+    pub(super) fn bytes(bytes: &[u8]) {
+        let _ = std::io::stdout().lock().write_all(bytes);
+    }
+
     /// Prints what people should know beside the answer.
     pub(super) fn note(text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");

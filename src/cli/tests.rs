@@ -17,7 +17,7 @@ pub(super) fn arguments(words: &[&str]) -> Vec<OsString> {
         .collect()
 }
 
-fn exit(words: &[&str]) -> u8 {
+pub(super) fn exit(words: &[&str]) -> u8 {
     run(arguments(words))
 }
 
@@ -270,4 +270,72 @@ fn only_serve_reads_the_settings_file() {
         settings::with_file(arguments(&words)),
         Ok(arguments(&words))
     );
+}
+
+#[test]
+fn completions_manual_pages_and_schemas_are_printed() {
+    for words in [
+        &["completions", "bash"][..],
+        &["completions", "zsh"],
+        &["completions", "fish"],
+        &["man"],
+        &["man", "serve"],
+        &["man", "keys", "new"],
+        &["schema", "policy"],
+        &["schema", "settings"],
+    ] {
+        assert_eq!(exit(words), OK, "{words:?}");
+    }
+    for words in [
+        &["completions", "tcsh"][..],
+        &["man", "no-such"],
+        &["schema", "all"],
+    ] {
+        assert_eq!(exit(words), USAGE, "{words:?}");
+    }
+}
+
+#[test]
+fn warnings_count_where_they_are_denied() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let policy = format!("{GOOD}\nconsumers: {{acme: {{expires: 2027-01-31}}}}");
+    fs::write(dir.path().join("policy.yaml"), policy).unwrap();
+    for output in ["text", "json", "github"] {
+        let check = ["check", path, "--output", output, "--now", "2027-01-30"];
+        assert_eq!(exit(&check), OK, "{output}");
+        for more in [&["--deny-warnings"][..], &["--deny-warnings", "--quiet"]] {
+            assert_eq!(
+                exit(&[&check[..], more].concat()),
+                CONFIGURATION,
+                "{output}"
+            );
+        }
+        assert_eq!(exit(&[&check[..], &["--quiet"]].concat()), OK, "{output}");
+    }
+    for now in ["soon", "2027-01-30T10:00:00", ""] {
+        assert_eq!(exit(&["check", path, "--now", now]), USAGE, "{now}");
+    }
+}
+
+/// What the schema says of each setting is what the file's reader takes.
+#[test]
+fn the_settings_schema_holds_every_setting_and_its_default() {
+    let schema = super::settings_schema();
+    let settings = schema["properties"].as_object().unwrap();
+    assert!(settings.len() > 15, "{settings:?}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("settings.yaml");
+    for (name, setting) in settings {
+        assert!(setting["description"].is_string(), "{name}");
+        let Some(default) = setting.get("default") else {
+            continue;
+        };
+        fs::write(&file, format!("{name}: {default}")).unwrap();
+        let words = ["serve", "--settings", file.to_str().unwrap()];
+        assert!(
+            settings::with_file(arguments(&words)).is_ok(),
+            "{name}: {default}"
+        );
+    }
 }

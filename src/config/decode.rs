@@ -12,39 +12,22 @@ mod tenants;
 
 use std::path::Path;
 
+use crate::config::language::{FILE, TESTS_FILE, VERSION};
 use crate::config::yaml::{self, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::case::Case;
 use crate::policy::revocation::Revocation;
 use crate::policy::source::{Located, Named, PolicySet};
 
-/// The sections that a file may hold.
-const SECTIONS: [&str; 10] = [
-    "version",
-    "authenticators",
-    "consumers",
-    "defaults",
-    "policies",
-    "tenants",
-    "roles",
-    "plans",
-    "revocations",
-    "tests",
-];
-
-/// The version of the policy language.
-const VERSION: &str = "portcullis/v1";
-
 /// Adds what one file says to `set`. Relative paths in it are resolved against `directory`.
 pub fn file(node: &Node, directory: &Path, set: &mut PolicySet, out: &mut Diagnostics) {
     if matches!(node.value, yaml::Value::Null) {
         return;
     }
-    let Some(fields) = Fields::new(node, "a policy file", &SECTIONS, out) else {
+    let Some(fields) = Fields::new(node, &FILE, out) else {
         return;
     };
     check_version(&fields, out);
-    not_yet(&fields, &["plans"], "a policy file", out);
     if let Some(node) = fields.get("authenticators") {
         authenticators::section(node, directory, &mut set.authenticators, out);
     }
@@ -76,7 +59,7 @@ pub fn tests(node: &Node, cases: &mut Vec<Case>, out: &mut Diagnostics) {
     if matches!(node.value, yaml::Value::Null) {
         return;
     }
-    let Some(fields) = Fields::new(node, "a file of tests", &["version", "tests"], out) else {
+    let Some(fields) = Fields::new(node, &TESTS_FILE, out) else {
         return;
     };
     check_version(&fields, out);
@@ -112,23 +95,6 @@ pub fn revocations(node: &Node) -> (Vec<Revocation>, bool) {
         revocations::section(&entry.value, &mut revocations, &mut out);
     }
     (revocations, !out.has_errors())
-}
-
-/// Reports keys that belong to the language and that this version cannot honour. Passing over one
-/// silently could open what it was meant to close.
-fn not_yet(fields: &Fields<'_>, keys: &[&str], what: &str, out: &mut Diagnostics) {
-    for key in keys {
-        if let Some(entry) = fields.entry(key) {
-            out.push(
-                Diagnostic::error(
-                    "not-available",
-                    &entry.key_place,
-                    format!("`{key}` of {what} is not available in this version"),
-                )
-                .with_help("remove it; nothing that it says would be enforced"),
-            );
-        }
-    }
 }
 
 /// Text with its place.

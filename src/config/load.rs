@@ -398,7 +398,12 @@ fn decoded(
         Ok(bytes) => bytes,
         Err(error) => {
             let message = format!("cannot read this file: {error}");
-            out.push(Diagnostic::global_error("unreadable-file", message).in_file(name));
+            let help = "check that this user may read it; a file that says nothing holds a comment at least";
+            out.push(
+                Diagnostic::global_error("unreadable-file", message)
+                    .in_file(name)
+                    .with_help(help),
+            );
             return None;
         }
     };

@@ -25,7 +25,7 @@ pub use self::encoding::decode_utf8;
 pub use self::fields::{Fields, external_tag};
 pub use self::parse::parse;
 pub use self::scalar::to_json;
-pub use self::time::{duration, instant};
+pub use self::time::{duration, instant, instant_of};
 pub use self::tree::{Entry, Limits, Node, Scalar, ScalarKind, Value};
 
 /// The key whose value is a secret written in the open. What stands under it, or under a misspelling of it, is

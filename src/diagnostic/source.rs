@@ -58,6 +58,15 @@ impl SourceFile {
         (start, start + line.len())
     }
 
+    /// A line by its 1-based number, without its line break; empty if there is none.
+    pub fn line(&self, number: usize) -> &str {
+        if number == 0 || number > self.line_starts.len() {
+            return "";
+        }
+        let (start, end) = self.line_range(self.line_start(number));
+        self.text.get(start..end).unwrap_or_default()
+    }
+
     fn line_start(&self, line: usize) -> usize {
         self.line_starts
             .get(line.saturating_sub(1))

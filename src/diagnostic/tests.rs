@@ -283,3 +283,29 @@ proptest! {
         assert_eq!(nearest(&word, ["cors", "authenticate"]), Some("authenticate"));
     }
 }
+
+#[test]
+fn an_annotation_holds_one_line_whatever_the_text() {
+    let file = SourceFile::new("a,b:c%/policy.yaml", "one\ntwo needle three\n");
+    let place = find(&file, "needle");
+    let shown = Diagnostic::error("bad-thing", &place, "50% of\nit: a, b")
+        .with_help("do this\nor that")
+        .with_related(&find(&file, "one"), "first")
+        .to_annotation();
+    assert_eq!(
+        shown,
+        "::error file=a%2Cb%3Ac%25/policy.yaml,line=2,endLine=2,col=5,endColumn=10,title=bad-thing\
+         ::50%25 of\\u{a}it: a, b%0Aa,b:c%25/policy.yaml:1:1: first%0Ado this%0Aor that"
+    );
+    let across = Place::new(&file, 0, 6);
+    let shown = Diagnostic::warning("bad-thing", &across, "wide").to_annotation();
+    assert_eq!(
+        shown,
+        "::warning file=a%2Cb%3Ac%25/policy.yaml,line=1,endLine=2,title=bad-thing::wide"
+    );
+    let nowhere = Diagnostic::global_error("bad-thing", "gone").in_file("a.yaml");
+    assert_eq!(
+        nowhere.to_annotation(),
+        "::error file=a.yaml,title=bad-thing::gone"
+    );
+}

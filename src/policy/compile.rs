@@ -1,6 +1,7 @@
 //! From what was written to what is run: every name resolved, every pattern read, every conflict
 //! found. All mistakes are collected; a set with one is not run.
 
+mod access;
 mod authenticators;
 mod consumers;
 mod cors;
@@ -8,6 +9,7 @@ mod covers;
 mod demand;
 mod expressions;
 mod index;
+pub mod lint;
 mod managed;
 mod owners;
 mod routes;
@@ -21,7 +23,7 @@ use crate::authn::Authenticator;
 use crate::authn::jwt::TokenCache;
 use crate::authn::key_set::KeySetCell;
 use crate::consumer::Consumer;
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, excerpt, nearest};
 use crate::policy::compile::index::{CompiledPolicy, Ready};
 use crate::policy::compile::routes::Given;
 use crate::policy::compile::rules::Known;
@@ -379,8 +381,12 @@ fn names<T>(definitions: &[Named<T>]) -> impl Iterator<Item = &Located<String>> 
 fn check_name(name: &Located<String>, out: &mut Diagnostics) {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if name.value.is_empty() || name.value.len() > 128 || !name.value.bytes().all(good) {
-        let message = "a name is 1 to 128 letters, digits, `-`, `_` and `.`".to_owned();
-        out.push(Diagnostic::error("bad-name", &name.place, message));
+        let message = format!("`{}` cannot be a name", excerpt(&name.value));
+        out.push(
+            Diagnostic::error("bad-name", &name.place, message).with_help(
+                "write 1 to 128 letters, digits, `-`, `_` and `.`, as in `acme-billing`",
+            ),
+        );
     }
 }
 

@@ -386,7 +386,7 @@ pub enum Mistake {
     #[error("`{0}` can't read this literal")]
     Unconvertible(&'static str),
     /// No bool.
-    #[error("a condition is to give a bool, and this gives {0}")]
+    #[error("a condition is true or false, and this gives {0}")]
     NotBool(String),
     /// Nothing that a header can carry.
     #[error("this gives {0}, which a header can't carry")]

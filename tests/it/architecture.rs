@@ -38,6 +38,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("serde_yaml", &["config"]),
     ("axum", &["admin"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("notify", &["reload"]),
     ("opentelemetry", &["telemetry", "app"]),
     ("opentelemetry_sdk", &["telemetry", "app"]),

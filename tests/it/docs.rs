@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use portcullis::authn::jwt::token_cache;
+use portcullis::clock::Timestamp;
+use portcullis::config::inputs::Inputs;
 use portcullis::diagnostic::Diagnostics;
+use portcullis::policy::compile::lint::lint;
 use portcullis::snapshot::Snapshot;
 use portcullis::verdict::Reason;
 use tempfile::TempDir;
@@ -153,6 +156,21 @@ fn assert_loads(directory: &Path, whose: &str) {
     );
 }
 
+/// An excerpt may leave out who calls; anything else that is warned of is no example.
+fn assert_unsuspicious(directory: &Path, whose: &str) {
+    let mut found = Diagnostics::default();
+    let inputs = Inputs::read(directory, &mut found);
+    let now = Timestamp::from_seconds(1_795_000_000);
+    let tenants = inputs.tenants.values().map(|tenant| tenant.set.as_ref());
+    lint(&inputs.set, &tenants.collect::<Vec<_>>(), now, &mut found);
+    let left_out = ["no-keys", "consumer-without-credentials"];
+    assert!(
+        found.iter().all(|one| left_out.contains(&one.code)),
+        "{whose}:\n{}",
+        found.render()
+    );
+}
+
 fn copy_of_shop(directory: &Path) {
     let to = directory.join("policies");
     std::fs::create_dir(&to).expect("can be made");
@@ -180,6 +198,7 @@ fn every_yaml_block_says_what_it_is_and_is_that() {
                 std::fs::write(directory.path().join("policy.yaml"), &block.text)
                     .expect("can be written");
                 assert_loads(directory.path(), &place);
+                assert_unsuspicious(directory.path(), &place);
             }
             "settings" => settings_are_accepted(&block),
             // Envoy's, Kubernetes' and Prometheus' own words: only that they can be read is known here.
@@ -432,8 +451,14 @@ fn every_relative_link_leads_somewhere() {
 
 #[test]
 fn the_policies_that_ship_load() {
-    for directory in ["policies/shop", "k8s/base/policies"] {
+    for directory in ["policies/shop", "policies/starter", "k8s/base/policies"] {
         assert_loads(&root().join(directory), directory);
+        let output = portcullis(&root())
+            .args(["check", directory, "--deny-warnings"])
+            .args(["--now", "2026-12-01"])
+            .output()
+            .expect("the binary runs");
+        assert!(output.status.success(), "{directory}: {}", told(&output));
     }
     // As the projected volume of the overlay lays them out.
     let mounted = tempfile::tempdir().expect("a directory");

@@ -2,12 +2,12 @@
 
 use crate::authn::demand::MAX_DEPTH;
 use crate::config::decode::located;
+use crate::config::language::DEMAND;
 use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::source::{AuthenticateSource, Located};
 
 const WHAT: &str = "`authenticate`";
-const KEYS: [&str; 3] = ["any", "all", "principal"];
 
 /// Reads what a level says of who may call. Reports empty lists, an `all` of one, mappings that are
 /// neither or both, lists within lists, and what is nested deeper than [`MAX_DEPTH`].
@@ -52,8 +52,8 @@ fn mapping(node: &Node, depth: usize, out: &mut Diagnostics) -> Option<Authentic
         out.push(bad(message).with_help("say the same with fewer levels"));
         return None;
     }
-    let is_unknown = |entry: &yaml::Entry| !KEYS.contains(&entry.key.as_str());
-    let fields = Fields::new(node, WHAT, &KEYS, out)?;
+    let is_unknown = |entry: &yaml::Entry| DEMAND.key(&entry.key).is_none();
+    let fields = Fields::new(node, &DEMAND, out)?;
     match (fields.get("any"), fields.get("all")) {
         (Some(any), None) => {
             if let Some(entry) = fields.entry("principal") {

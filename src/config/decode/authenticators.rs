@@ -3,31 +3,13 @@
 use std::path::Path;
 
 use crate::config::decode::{located, named, texts};
+use crate::config::language::{API_KEY, AUTHENTICATOR, CLAIMED_ROLES, JWKS, JWT, PLACE};
 use crate::config::yaml::{self, EmptyList, Fields, Node, external_tag};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::source::{
     AuthenticatorSource, ClaimedRolesSource, FromSource, JwksSource, JwtSource, KindSource,
     Located, Named,
 };
-
-/// The kinds that exist.
-const KINDS: [&str; 2] = ["api_key", "jwt"];
-
-/// The kinds that the language has and this version has not.
-const LATER_KINDS: [&str; 12] = [
-    "basic",
-    "introspection",
-    "session",
-    "hmac",
-    "http_signature",
-    "webhook",
-    "sigv4",
-    "oauth1",
-    "mtls",
-    "spiffe",
-    "jwt_svid",
-    "anonymous",
-];
 
 /// The longest `clock_skew`: five minutes.
 const MAX_CLOCK_SKEW_SECONDS: u64 = 300;
@@ -51,19 +33,23 @@ fn one(node: &Node, directory: &Path, out: &mut Diagnostics) -> AuthenticatorSou
     };
     if let yaml::Value::Mapping(entries) = &node.value
         && let [entry] = entries.as_slice()
-        && LATER_KINDS.contains(&entry.key.as_str())
+        && AUTHENTICATOR
+            .key(&entry.key)
+            .is_some_and(|kind| kind.value.is_none())
     {
         let message = format!(
             "authenticators of kind `{}` are not available in this version",
             entry.key
         );
+        let available: Vec<String> = kinds().map(|kind| format!("`{kind}`")).collect();
         out.push(
             Diagnostic::error("not-available", &entry.key_place, message)
-                .with_help("available kinds: `api_key`, `jwt`"),
+                .with_help(format!("available kinds: {}", available.join(", "))),
         );
         return source;
     }
-    let Some((kind, _, node)) = external_tag(node, "an authenticator", &KINDS, out) else {
+    let kinds: Vec<&str> = kinds().collect();
+    let Some((kind, _, node)) = external_tag(node, AUTHENTICATOR.what, &kinds, out) else {
         return source;
     };
     // `api_key:` with nothing behind it asks for the kind's usual ways.
@@ -83,17 +69,18 @@ fn one(node: &Node, directory: &Path, out: &mut Diagnostics) -> AuthenticatorSou
     source
 }
 
+/// The kinds that this version has.
+fn kinds() -> impl Iterator<Item = &'static str> {
+    let available = AUTHENTICATOR.all().filter(|kind| kind.value.is_some());
+    available.map(|kind| kind.name)
+}
+
 fn api_key(
     node: &Node,
     source: &mut AuthenticatorSource,
     out: &mut Diagnostics,
 ) -> Option<KindSource> {
-    let fields = Fields::new(
-        node,
-        "an `api_key` authenticator",
-        &["from", "forward", "prefix"],
-        out,
-    )?;
+    let fields = Fields::new(node, &API_KEY, out)?;
     shared(&fields, source, out);
     let prefix = fields
         .get("prefix")
@@ -107,18 +94,7 @@ fn jwt(
     source: &mut AuthenticatorSource,
     out: &mut Diagnostics,
 ) -> Option<KindSource> {
-    let keys = [
-        "from",
-        "forward",
-        "issuer",
-        "audiences",
-        "any_audience",
-        "algorithms",
-        "jwks",
-        "clock_skew",
-        "roles",
-    ];
-    let fields = Fields::new(node, "a `jwt` authenticator", &keys, out)?;
+    let fields = Fields::new(node, &JWT, out)?;
     shared(&fields, source, out);
     let issuer = fields
         .require("issuer", out)
@@ -169,7 +145,7 @@ fn jwt(
 
 /// `roles`: nothing that a token claims counts but through `map`.
 fn claimed_roles(node: &Node, out: &mut Diagnostics) -> Option<ClaimedRolesSource> {
-    let fields = Fields::new(node, "`roles`", &["claim", "map"], out)?;
+    let fields = Fields::new(node, &CLAIMED_ROLES, out)?;
     let claim = fields
         .require("claim", out)
         .and_then(|node| located(node, "`claim`", out));
@@ -223,8 +199,7 @@ fn shared(fields: &Fields<'_>, source: &mut AuthenticatorSource, out: &mut Diagn
 }
 
 fn from(node: &Node, out: &mut Diagnostics) -> Option<FromSource> {
-    let what = "a place to read credentials from";
-    let fields = Fields::new(node, what, &["header", "scheme", "query", "cookie"], out)?;
+    let fields = Fields::new(node, &PLACE, out)?;
     let text = |key: &str, out: &mut Diagnostics| {
         fields
             .get(key)
@@ -253,20 +228,15 @@ fn from(node: &Node, out: &mut Diagnostics) -> Option<FromSource> {
             query.map(FromSource::Query)
         }
         ([None, None, Some(cookie)], None) => cookie.map(FromSource::Cookie),
-        ([None, None, None], _) => wrong("this says no place"),
+        ([None, None, None], _) => wrong("this names no place to read a credential from"),
         ([None, _, _], Some(_)) => wrong("a scheme stands in a header only"),
         ([None, Some(_), None], None) => wrong("a query parameter needs a name"),
-        _ => wrong("this says more than one place"),
+        _ => wrong("this names more than one place"),
     }
 }
 
 fn jwks(node: &Node, directory: &Path, out: &mut Diagnostics) -> Option<Located<JwksSource>> {
-    let fields = Fields::new(
-        node,
-        "`jwks`",
-        &["url", "file", "inline", "allow_http"],
-        out,
-    )?;
+    let fields = Fields::new(node, &JWKS, out)?;
     let allow_http = fields
         .get("allow_http")
         .and_then(|node| yaml::boolean(node, "`allow_http`", out));

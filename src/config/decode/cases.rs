@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
 use crate::config::decode::{located, texts};
+use crate::config::language::{CASE, EXPECT, REQUEST, TEST_CALLER};
 use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, excerpt, nearest};
 use crate::headers::is_header_name;
@@ -13,47 +14,6 @@ use crate::policy::case::{
 };
 use crate::policy::source::Located;
 use crate::verdict::Reason;
-
-/// The keys of one test.
-const CASE: [&str; 4] = ["name", "now", "request", "expect"];
-
-/// The keys of `request`.
-const REQUEST: [&str; 8] = [
-    "method",
-    "url",
-    "headers",
-    "client_address",
-    "protocol",
-    "body",
-    "context",
-    "as",
-];
-
-/// The keys of `as`.
-const CALLER: [&str; 8] = [
-    "consumer",
-    "authenticator",
-    "credential",
-    "subject",
-    "scopes",
-    "issued",
-    "expires",
-    "claims",
-];
-
-/// The keys of `expect`.
-const EXPECT: [&str; 10] = [
-    "status",
-    "reason",
-    "policy",
-    "route",
-    "upstream_headers",
-    "upstream_path",
-    "removed_headers",
-    "response_headers",
-    "body",
-    "metadata",
-];
 
 /// The members of dynamic metadata.
 const METADATA: [&str; 10] = [
@@ -93,7 +53,7 @@ pub(super) fn section(node: &Node, cases: &mut Vec<Case>, out: &mut Diagnostics)
 }
 
 fn case(node: &Node, out: &mut Diagnostics) -> Option<Case> {
-    let fields = Fields::new(node, "a test", &CASE, out)?;
+    let fields = Fields::new(node, &CASE, out)?;
     let name = fields
         .require("name", out)
         .and_then(|node| located(node, "`name`", out));
@@ -124,7 +84,7 @@ fn instant(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Timestamp> 
 }
 
 fn request(node: &Node, out: &mut Diagnostics) -> Option<CaseRequest> {
-    let fields = Fields::new(node, "`request` of a test", &REQUEST, out)?;
+    let fields = Fields::new(node, &REQUEST, out)?;
     let mut text = |key: &'static str, usual: &str| match fields.get(key) {
         None => Some(usual.to_owned()),
         Some(node) => yaml::text(node, &format!("`{key}`"), out).map(str::to_owned),
@@ -235,7 +195,7 @@ fn context(node: &Node, out: &mut Diagnostics) -> Vec<(String, String)> {
 }
 
 fn caller(node: &Node, out: &mut Diagnostics) -> Option<CaseCaller> {
-    let fields = Fields::new(node, "`as` of a test", &CALLER, out)?;
+    let fields = Fields::new(node, &TEST_CALLER, out)?;
     let mut named = |key: &'static str| {
         let node = fields.get(key)?;
         located(node, &format!("`{key}`"), out)
@@ -302,7 +262,7 @@ fn caller(node: &Node, out: &mut Diagnostics) -> Option<CaseCaller> {
 }
 
 fn expectation(node: &Node, out: &mut Diagnostics) -> Option<Expectation> {
-    let fields = Fields::new(node, "`expect` of a test", &EXPECT, out)?;
+    let fields = Fields::new(node, &EXPECT, out)?;
     if fields.entries().is_empty() {
         out.push(
             Diagnostic::error("empty-value", fields.place(), "a test that expects nothing")
@@ -411,10 +371,22 @@ fn body(node: &Node, out: &mut Diagnostics) -> Option<Located<ExpectedBody>> {
 }
 
 fn metadata(node: &Node, out: &mut Diagnostics) -> Vec<(Located<String>, Value)> {
-    let Some(fields) = Fields::new(node, "`metadata`", &METADATA, out) else {
+    let Some(entries) = yaml::mapping(node, "`metadata`", out) else {
         return Vec::new();
     };
-    let entries = fields.entries().iter();
+    for entry in entries
+        .iter()
+        .filter(|entry| !METADATA.contains(&entry.key.as_str()))
+    {
+        let message = format!("`{}` is not a key of `metadata`", excerpt(&entry.key));
+        let known = METADATA.iter().copied();
+        let help = match nearest(&entry.key, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known keys: {}", METADATA.join(", ")),
+        };
+        out.push(Diagnostic::error("unknown-key", &entry.key_place, message).with_help(help));
+    }
+    let entries = entries.iter();
     let named = entries.map(|entry| {
         let name = Located {
             value: entry.key.clone(),

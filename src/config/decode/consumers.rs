@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::config::decode::levels::allow_ips;
 use crate::config::decode::policies::environment;
-use crate::config::decode::{located, named, not_yet, texts};
+use crate::config::decode::{located, named, texts};
+use crate::config::language::{CONSUMER, CREDENTIAL};
 use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::source::{ConsumerSource, CredentialKind, CredentialSource, Located, Named};
@@ -32,20 +33,9 @@ fn one(node: &Node, out: &mut Diagnostics) -> ConsumerSource {
     if matches!(node.value, yaml::Value::Null) {
         return source;
     }
-    let keys = [
-        "environment",
-        "scopes",
-        "expires",
-        "metadata",
-        "credentials",
-        "roles",
-        "plan",
-        "allow_ips",
-    ];
-    let Some(fields) = Fields::new(node, "a consumer", &keys, out) else {
+    let Some(fields) = Fields::new(node, &CONSUMER, out) else {
         return source;
     };
-    not_yet(&fields, &["plan"], "a consumer", out);
     source.environment = fields
         .get("environment")
         .and_then(|node| environment(node, out));
@@ -96,23 +86,18 @@ fn credentials(node: &Node, out: &mut Diagnostics) -> Vec<CredentialSource> {
 }
 
 fn credential(node: &Node, out: &mut Diagnostics) -> Option<CredentialSource> {
-    let fields = Fields::new(
-        node,
-        "a credential",
-        &["id", "hash", "expires", "scopes", "claim", "value"],
-        out,
-    )?;
+    let fields = Fields::new(node, &CREDENTIAL, out)?;
     let place = fields.place().clone();
     let claim = fields.get("claim").is_some() || fields.get("value").is_some();
     let kind = if claim {
         for key in ["id", "hash", "expires", "scopes"] {
             if let Some(entry) = fields.entry(key) {
                 let message = format!("`{key}` does not go with `claim`");
-                out.push(Diagnostic::error(
-                    "bad-credential",
-                    &entry.key_place,
-                    message,
-                ));
+                out.push(
+                    Diagnostic::error("bad-credential", &entry.key_place, message).with_help(
+                        "an API key is `{id, hash}`, a token's consumer is `{claim, value}`",
+                    ),
+                );
             }
         }
         CredentialKind::Claim {

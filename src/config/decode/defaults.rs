@@ -1,6 +1,7 @@
 //! What `defaults` alone may say.
 
-use crate::config::decode::{choice, located, not_yet, texts};
+use crate::config::decode::{choice, located, texts};
+use crate::config::language::{CLIENT_ADDRESS, ERRORS, PATHS, REQUIRE};
 use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::scope::Scope;
@@ -12,7 +13,7 @@ const MAX_TRUSTED_HOPS: i64 = 16;
 
 /// `client_address`.
 pub(super) fn client_address(node: &Node, out: &mut Diagnostics) -> Option<Located<usize>> {
-    let fields = Fields::new(node, "`client_address`", &["trusted_hops"], out)?;
+    let fields = Fields::new(node, &CLIENT_ADDRESS, out)?;
     let node = fields.require("trusted_hops", out)?;
     let hops = yaml::integer(node, "`trusted_hops`", 0..=MAX_TRUSTED_HOPS, out)?;
     Some(Located {
@@ -23,13 +24,7 @@ pub(super) fn client_address(node: &Node, out: &mut Diagnostics) -> Option<Locat
 
 /// `paths`: each point by its name and by the word that relaxes it.
 pub(super) fn paths(node: &Node, out: &mut Diagnostics) -> Option<Located<Relaxations>> {
-    let keys = [
-        "empty_segments",
-        "matrix_parameters",
-        "encoded_slashes",
-        "trailing_slash",
-    ];
-    let fields = Fields::new(node, "`paths`", &keys, out)?;
+    let fields = Fields::new(node, &PATHS, out)?;
     let mut relaxed = |key: &'static str, words: [&str; 2]| {
         fields
             .get(key)
@@ -50,7 +45,7 @@ pub(super) fn paths(node: &Node, out: &mut Diagnostics) -> Option<Located<Relaxa
 
 /// `errors`: whether callers are told which scopes they lack.
 pub(super) fn errors(node: &Node, out: &mut Diagnostics) -> Option<Located<bool>> {
-    let fields = Fields::new(node, "`errors`", &["disclose"], out)?;
+    let fields = Fields::new(node, &ERRORS, out)?;
     let node = fields.require("disclose", out)?;
     let items = yaml::one_or_many(node, "`disclose`", EmptyList::Allowed, out)?;
     let mut scopes = false;
@@ -76,13 +71,7 @@ pub(super) fn errors(node: &Node, out: &mut Diagnostics) -> Option<Located<bool>
 
 /// `require`: what binds every tenant.
 pub(super) fn require(node: &Node, out: &mut Diagnostics) -> Option<Located<RequireSource>> {
-    let fields = Fields::new(
-        node,
-        "`require`",
-        &["authenticators", "scopes", "limits"],
-        out,
-    )?;
-    not_yet(&fields, &["limits"], "`require`", out);
+    let fields = Fields::new(node, &REQUIRE, out)?;
     let mut list = |key: &'static str| match fields.get(key) {
         Some(node) => texts(node, &format!("`{key}`"), out).unwrap_or_default(),
         None => Vec::new(),

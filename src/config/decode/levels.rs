@@ -3,16 +3,14 @@
 use ipnet::IpNet;
 
 use crate::config::decode::{located, texts};
+use crate::config::language::{CALLER, CORS, REQUIRED_ROLES, ROLE};
 use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::source::{CallerSource, CorsSource, Located, Mode, RoleSource, RolesSource};
 
-/// The forms of `callers` that the language has and this version has not.
-const LATER_CALLERS: [&str; 3] = ["spiffe_id", "namespace", "service_account"];
-
 /// One of the section `roles`.
 pub(super) fn role(node: &Node, out: &mut Diagnostics) -> RoleSource {
-    let fields = Fields::new(node, "a role", &["scopes"], out);
+    let fields = Fields::new(node, &ROLE, out);
     let scopes = fields.and_then(|fields| {
         let node = fields.require("scopes", out)?;
         texts(node, "`scopes`", out)
@@ -26,7 +24,7 @@ pub(super) fn role(node: &Node, out: &mut Diagnostics) -> RoleSource {
 pub(super) fn roles(node: &Node, out: &mut Diagnostics) -> Option<Located<RolesSource>> {
     let value = match &node.value {
         yaml::Value::Mapping(_) => {
-            let fields = Fields::new(node, "`roles`", &["any", "all"], out)?;
+            let fields = Fields::new(node, &REQUIRED_ROLES, out)?;
             match (fields.get("any"), fields.get("all")) {
                 (Some(any), None) => RolesSource::Any(texts(any, "`any`", out)?),
                 (None, Some(all)) => RolesSource::All(texts(all, "`all`", out)?),
@@ -66,23 +64,8 @@ pub(super) fn callers(node: &Node, out: &mut Diagnostics) -> Option<Located<Vec<
 }
 
 fn caller(node: &Node, out: &mut Diagnostics) -> Option<CallerSource> {
-    let keys = ["consumer", "spiffe_id", "namespace", "service_account"];
-    let fields = Fields::new(node, "a caller", &keys, out)?;
-    let mut later = false;
-    for key in LATER_CALLERS {
-        if let Some(entry) = fields.entry(key) {
-            later = true;
-            out.push(
-                Diagnostic::error(
-                    "not-available",
-                    &entry.key_place,
-                    format!("callers by `{key}` are not available in this version"),
-                )
-                .with_help("name consumers: `callers: [{consumer: acme-billing}]`"),
-            );
-        }
-    }
-    if later {
+    let fields = Fields::new(node, &CALLER, out)?;
+    if fields.holds_unavailable() {
         return None;
     }
     let node = fields.require("consumer", out)?;
@@ -150,8 +133,7 @@ pub(super) fn mode(node: &Node, out: &mut Diagnostics) -> Option<Located<Mode>> 
 
 /// `cors`.
 pub(super) fn cors(node: &Node, out: &mut Diagnostics) -> Option<Located<CorsSource>> {
-    let keys = ["origins", "headers", "expose", "credentials", "max_age"];
-    let fields = Fields::new(node, "`cors`", &keys, out)?;
+    let fields = Fields::new(node, &CORS, out)?;
     let origins = fields
         .require("origins", out)
         .and_then(|node| texts(node, "`origins`", out));

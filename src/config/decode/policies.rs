@@ -1,49 +1,21 @@
 //! `defaults` and `policies`.
 
-use crate::config::decode::{
-    authenticate, choice, defaults, levels, located, named, not_yet, texts,
+use crate::config::decode::{authenticate, choice, defaults, levels, located, named, texts};
+use crate::config::language::{
+    DEFAULTS, GRPC, INJECTED, POLICY, REQUIRED_SCOPES, ROUTE, SHORT_ROUTE,
 };
 use crate::config::yaml::{self, EmptyList, Entry, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, excerpt};
 use crate::policy::source::{
-    CoversSource, DefaultsSource, InjectSource, LevelSource, Located, Named, PolicySource,
-    RouteSource, ScopesSource,
+    AuthenticateSource, CoversSource, DefaultsSource, InjectSource, LevelSource, Located, Named,
+    PolicySource, RouteSource, ScopesSource,
 };
 
-/// The keys of every level that this version honours.
-const LEVEL: [&str; 12] = [
-    "authenticate",
-    "optional",
-    "public",
-    "scopes",
-    "roles",
-    "callers",
-    "allow_ips",
-    "when",
-    "environment",
-    "mode",
-    "inject",
-    "cors",
-];
-
-/// The keys of every level that the language has and this version has not.
-const LATER: [&str; 1] = ["limit"];
-
 pub(super) fn defaults(node: &Node, defaults: &mut DefaultsSource, out: &mut Diagnostics) {
-    let own = [
-        "reserved_prefix",
-        "unknown_route",
-        "client_address",
-        "paths",
-        "errors",
-        "unenforced",
-        "require",
-    ];
-    let keys: Vec<&str> = LEVEL.into_iter().chain(LATER).chain(own).collect();
-    let Some(fields) = Fields::new(node, "`defaults`", &keys, out) else {
+    let Some(fields) = Fields::new(node, &DEFAULTS, out) else {
         return;
     };
-    let level = level(&fields, "`defaults`", out);
+    let level = level(&fields, out);
     // Several files may hold `defaults`; each key may be said once.
     let into = &mut defaults.level;
     once(
@@ -150,18 +122,10 @@ fn policy(node: &Node, out: &mut Diagnostics) -> PolicySource {
         level: LevelSource::default(),
         routes: Vec::new(),
     };
-    let later = ["external_url"];
-    let keys: Vec<&str> = LEVEL
-        .into_iter()
-        .chain(LATER)
-        .chain(["hosts", "routes"])
-        .chain(later)
-        .collect();
-    let Some(fields) = Fields::new(node, "a policy", &keys, out) else {
+    let Some(fields) = Fields::new(node, &POLICY, out) else {
         return source;
     };
-    not_yet(&fields, &later, "a policy", out);
-    source.level = level(&fields, "a policy", out);
+    source.level = level(&fields, out);
     if let Some(node) = fields.require("hosts", out) {
         source.hosts = texts(node, "`hosts`", out).unwrap_or_default();
     }
@@ -187,13 +151,8 @@ fn routes(node: &Node, out: &mut Diagnostics) -> Vec<RouteSource> {
 }
 
 fn route(node: &Node, out: &mut Diagnostics) -> Option<RouteSource> {
-    let keys: Vec<&str> = LEVEL
-        .into_iter()
-        .chain(LATER)
-        .chain(["path", "methods", "grpc"])
-        .collect();
-    let fields = Fields::new(node, "a route", &keys, out)?;
-    let level = level(&fields, "a route", out);
+    let fields = Fields::new(node, &ROUTE, out)?;
+    let level = level(&fields, out);
     let covers = match (fields.get("path"), fields.get("grpc")) {
         (Some(path), None) => located(path, "`path`", out).and_then(|path| {
             let methods = match fields.get("methods") {
@@ -232,8 +191,7 @@ fn short_route(entry: &Entry, out: &mut Diagnostics) -> Option<RouteSource> {
     let mut level = LevelSource::default();
     match &node.value {
         yaml::Value::Mapping(_) => {
-            let keys: Vec<&str> = LEVEL.into_iter().chain(LATER).collect();
-            level = self::level(&Fields::new(node, "a route", &keys, out)?, "a route", out);
+            level = self::level(&Fields::new(node, &SHORT_ROUTE, out)?, out);
         }
         yaml::Value::Null => {
             let message = format!("the route `{}` says nothing", excerpt(&entry.key));
@@ -283,7 +241,7 @@ fn short_covers(key: &str, place: &Place, out: &mut Diagnostics) -> Option<Cover
 }
 
 fn grpc(node: &Node, out: &mut Diagnostics) -> Option<CoversSource> {
-    let fields = Fields::new(node, "`grpc`", &["service", "methods"], out)?;
+    let fields = Fields::new(node, &GRPC, out)?;
     let service = fields
         .require("service", out)
         .and_then(|node| located(node, "`service`", out));
@@ -298,12 +256,11 @@ fn grpc(node: &Node, out: &mut Diagnostics) -> Option<CoversSource> {
 }
 
 /// The keys that `defaults`, policies and routes share.
-fn level(fields: &Fields<'_>, what: &str, out: &mut Diagnostics) -> LevelSource {
-    not_yet(fields, &LATER, what, out);
+fn level(fields: &Fields<'_>, out: &mut Diagnostics) -> LevelSource {
     LevelSource {
         authenticate: fields
             .get("authenticate")
-            .and_then(|node| authenticate::authenticate(node, out)),
+            .map(|node| authenticate::authenticate(node, out).unwrap_or_else(|| unread(node))),
         optional: fields
             .get("optional")
             .and_then(|node| flag(node, "`optional`", out)),
@@ -335,6 +292,15 @@ fn level(fields: &Fields<'_>, what: &str, out: &mut Diagnostics) -> LevelSource 
     }
 }
 
+/// Stands where `authenticate` was written and could not be read, so that nobody is told that it is
+/// missing.
+fn unread(node: &Node) -> Located<AuthenticateSource> {
+    Located {
+        value: AuthenticateSource::Any(Vec::new()),
+        place: node.place.clone(),
+    }
+}
+
 pub(super) fn environment(node: &Node, out: &mut Diagnostics) -> Option<Located<String>> {
     let environment = located(node, "`environment`", out)?;
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -342,12 +308,14 @@ pub(super) fn environment(node: &Node, out: &mut Diagnostics) -> Option<Located<
         || environment.value.len() > 64
         || !environment.value.bytes().all(word)
     {
-        let message = "an environment is 1 to 64 letters, digits and hyphens";
-        out.push(Diagnostic::error(
-            "bad-environment",
-            &environment.place,
-            message,
-        ));
+        let message = format!(
+            "`{}` cannot name an environment",
+            excerpt(&environment.value)
+        );
+        out.push(
+            Diagnostic::error("bad-environment", &environment.place, message)
+                .with_help("write 1 to 64 letters, digits and hyphens, as in `live` or `test-2`"),
+        );
     }
     Some(environment)
 }
@@ -363,7 +331,7 @@ fn flag(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Located<bool>>
 fn scopes(node: &Node, out: &mut Diagnostics) -> Option<Located<ScopesSource>> {
     let value = match &node.value {
         yaml::Value::Mapping(_) => {
-            let fields = Fields::new(node, "`scopes`", &["any", "all"], out)?;
+            let fields = Fields::new(node, &REQUIRED_SCOPES, out)?;
             match (fields.get("any"), fields.get("all")) {
                 (Some(any), None) => ScopesSource::Any(texts(any, "`any`", out)?),
                 (None, Some(all)) => ScopesSource::All(texts(all, "`all`", out)?),
@@ -390,9 +358,7 @@ fn inject(node: &Node, out: &mut Diagnostics) -> Vec<Named<InjectSource>> {
     for entry in entries {
         let source = match &entry.value.value {
             yaml::Value::Mapping(_) => {
-                let what = "an injected header";
-                let Some(fields) = Fields::new(&entry.value, what, &["value", "required"], out)
-                else {
+                let Some(fields) = Fields::new(&entry.value, &INJECTED, out) else {
                     continue;
                 };
                 let expression = fields

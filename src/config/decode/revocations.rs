@@ -1,6 +1,7 @@
 //! `revocations`.
 
 use crate::clock::Timestamp;
+use crate::config::language::REVOCATION;
 use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::revocation::{Revocation, Revoked};
@@ -16,8 +17,7 @@ pub(super) fn section(node: &Node, revocations: &mut Vec<Revocation>, out: &mut 
 }
 
 fn one(node: &Node, out: &mut Diagnostics) -> Option<Revocation> {
-    let keys: Vec<&str> = KINDS.into_iter().chain(["before"]).collect();
-    let fields = Fields::new(node, "a revocation", &keys, out)?;
+    let fields = Fields::new(node, &REVOCATION, out)?;
     let named: Vec<(&str, &Node)> = KINDS
         .into_iter()
         .filter_map(|kind| Some((kind, fields.get(kind)?)))

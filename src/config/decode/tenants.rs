@@ -1,6 +1,7 @@
 //! `tenants`, and what a tenant's own files may hold.
 
 use crate::config::decode::{named, texts};
+use crate::config::language::TENANT;
 use crate::config::yaml::{Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::source::{Located, Named, TenantMay, TenantSource};
@@ -18,8 +19,7 @@ fn one(node: &Node, out: &mut Diagnostics) -> TenantSource {
         scopes: Vec::new(),
         may: Vec::new(),
     };
-    let keys = ["hosts", "paths", "use", "scopes", "may"];
-    let Some(fields) = Fields::new(node, "a tenant", &keys, out) else {
+    let Some(fields) = Fields::new(node, &TENANT, out) else {
         return source;
     };
     if let Some(node) = fields.require("hosts", out) {

@@ -1,5 +1,6 @@
 //! Readers for mappings with fixed keys.
 
+use crate::config::shape::Shape;
 use crate::diagnostic::{Diagnostic, Diagnostics, MAX_KEPT, Place, excerpt, nearest};
 
 use super::decode::{mapping, wrong_type};
@@ -13,32 +14,40 @@ const LISTED: usize = 40;
 pub struct Fields<'a> {
     node: &'a Node,
     entries: &'a [Entry],
-    what: &'static str,
+    shape: &'static Shape,
 }
 
 impl<'a> Fields<'a> {
-    /// Opens a mapping and reports each key that is not in `known`. `what` is a noun phrase such as "a route".
+    /// Opens a mapping and reports each key that its shape does not have, or has and does not honour.
     ///
     /// # Errors
-    /// Reports `unknown-key` for each such key and goes on without it; reports `wrong-type` and returns `None` for
-    /// anything but a mapping.
-    pub fn new(
-        node: &'a Node,
-        what: &'static str,
-        known: &[&str],
-        out: &mut Diagnostics,
-    ) -> Option<Self> {
+    /// Reports `unknown-key` or `not-available` for each such key and goes on without it; reports `wrong-type` and
+    /// returns `None` for anything but a mapping.
+    pub fn new(node: &'a Node, shape: &'static Shape, out: &mut Diagnostics) -> Option<Self> {
+        let what = shape.what;
         let entries = mapping(node, what, out)?;
-        for entry in entries
-            .iter()
-            .filter(|entry| !known.contains(&entry.key.as_str()))
-        {
-            report_unknown(entry, "unknown-key", what, known, out);
+        for entry in entries {
+            match shape.key(&entry.key) {
+                Some(key) if key.value.is_some() => {}
+                Some(key) => out.push(
+                    Diagnostic::error(
+                        "not-available",
+                        &entry.key_place,
+                        format!("`{}` of {what} is not available in this version", key.name),
+                    )
+                    .with_help("remove it; nothing that it says would be enforced"),
+                ),
+                None => {
+                    let available = shape.all().filter(|key| key.value.is_some());
+                    let known: Vec<&str> = available.map(|key| key.name).collect();
+                    report_unknown(entry, "unknown-key", what, &known, out);
+                }
+            }
         }
         Some(Self {
             node,
             entries,
-            what,
+            shape,
         })
     }
 
@@ -49,6 +58,11 @@ impl<'a> Fields<'a> {
 
     /// A key with its place and its value, if the key is there.
     pub fn entry(&self, key: &str) -> Option<&'a Entry> {
+        debug_assert!(
+            self.shape.key(key).is_some(),
+            "the shape `{}` has no key `{key}`",
+            self.shape.name
+        );
         self.entries.iter().find(|entry| entry.key == key)
     }
 
@@ -59,13 +73,19 @@ impl<'a> Fields<'a> {
     pub fn require(&self, key: &str, out: &mut Diagnostics) -> Option<&'a Node> {
         let found = self.get(key);
         if found.is_none() {
-            let message = format!("{} needs the key `{key}`", self.what);
+            let message = format!("{} needs the key `{key}`", self.shape.what);
             out.push(
                 Diagnostic::error("missing-key", self.place(), message)
                     .with_help(format!("add `{key}: …`")),
             );
         }
         found
+    }
+
+    /// Whether a key is there that this version does not honour; it was reported.
+    pub fn holds_unavailable(&self) -> bool {
+        let unavailable = |key: &str| self.shape.key(key).is_some_and(|key| key.value.is_none());
+        self.entries.iter().any(|entry| unavailable(&entry.key))
     }
 
     /// Where the mapping is.

@@ -1,3 +1,4 @@
+use crate::config::shape::{Shape, Type, key};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,22 @@ use super::{
     duration, external_tag, instant, integer, mapping, one_or_many, parse, secret_text, sequence,
     text, to_json,
 };
+
+static THING: Shape = Shape::new("thing", "a thing", &[key("v", &Type::Text, "")]);
+static PAIR: Shape = Shape::new(
+    "pair",
+    "it",
+    &[key("a", &Type::Text, ""), key("b", &Type::Text, "")],
+);
+static PATH_SHAPE: Shape = Shape::new(
+    "route",
+    "a route",
+    &[
+        key("path", &Type::Text, ""),
+        key("scopes", &Type::Text, ""),
+        key("methods", &Type::Text, ""),
+    ],
+);
 
 fn read(source: &str) -> Result<Node, Vec<Diagnostic>> {
     read_within(source, &Limits::default())
@@ -540,7 +557,7 @@ fn secret_text_is_never_repeated() {
     }
     let node = tree("{v: hunter2, w: 1}");
     let mut out = Diagnostics::default();
-    let fields = Fields::new(&node, "a thing", &["v"], &mut out).expect("a mapping");
+    let fields = Fields::new(&node, &THING, &mut out).expect("a mapping");
     assert_eq!(
         secret_text(fields.get("v").expect("there"), "the secret", &mut out),
         Some("hunter2")
@@ -736,8 +753,7 @@ fn lists_are_not_empty_by_accident() {
 fn fields_report_unknown_and_missing_keys_together() {
     let node = tree("path: /x\nscope: [a]\nfrobnicate: 1\nmethods:\n");
     let mut out = Diagnostics::default();
-    let fields =
-        Fields::new(&node, "a route", &["path", "scopes", "methods"], &mut out).expect("a mapping");
+    let fields = Fields::new(&node, &PATH_SHAPE, &mut out).expect("a mapping");
     assert!(fields.get("path").is_some() && fields.get("scopes").is_none());
     assert!(matches!(
         fields.get("methods").map(|node| &node.value),
@@ -781,7 +797,7 @@ error[missing-key]: a route needs the key `scopes`
 3 errors
 ";
     assert_eq!(out.render(), expected);
-    assert!(Fields::new(&tree("[a]"), "a route", &[], &mut out).is_none());
+    assert!(Fields::new(&tree("[a]"), &PATH_SHAPE, &mut out).is_none());
 }
 
 #[test]
@@ -919,7 +935,7 @@ fn exercise_readers(node: &Node, out: &mut Diagnostics) {
     duration(node, "it", out);
     instant(node, "it", out);
     external_tag(node, "it", &["a", "b"], out);
-    Fields::new(node, "it", &["a", "b"], out);
+    Fields::new(node, &PAIR, out);
     for item in one_or_many(node, "it", EmptyList::Refused, out).unwrap_or_default() {
         if !std::ptr::eq(item, node) {
             exercise_readers(item, out);

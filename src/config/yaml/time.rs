@@ -81,6 +81,11 @@ fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     Ok(Duration::from_millis(milliseconds))
 }
 
+/// A date or a time as [`instant`] reads them, out of a text of its own: seconds since the epoch.
+pub fn instant_of(text: &str) -> Option<i64> {
+    parse_instant(text).ok()
+}
+
 /// Reads a point in time as seconds since 1970-01-01T00:00:00Z: RFC 3339 with its offset, a fraction of a second cut
 /// off, or a bare date, which is its first second in UTC. From 1970 to the end of 9999; leap seconds are refused.
 ///

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::authn::{Authenticator, RouteAuthn};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::policy::compile::access::{Access, access};
 use crate::policy::compile::cors::CorsLevels;
 use crate::policy::compile::covers::covered;
 use crate::policy::compile::demand;
@@ -286,18 +287,13 @@ impl<'a> Compiler<'a> {
         levels: &[&'a LevelSource],
         out: &mut Diagnostics,
     ) -> Option<Option<Arc<RouteAuthn>>> {
-        let mut may_be_public = true;
-        for level in levels {
-            if let Some(source) = &level.authenticate {
+        match access(levels) {
+            Some(Access::Public) => return Some(None),
+            Some(Access::Authenticated(source)) => {
                 let optional = levels.iter().find_map(|level| level.optional.as_ref());
-                let optional = optional.is_some_and(|optional| optional.value);
-                return self.authn(source, optional, out).map(Some);
+                return self.authn(source, is_said(optional), out).map(Some);
             }
-            match &level.public {
-                Some(public) if public.value && may_be_public => return Some(None),
-                Some(public) if !public.value => may_be_public = false,
-                _ => {}
-            }
+            None => {}
         }
         out.push(
             Diagnostic::error(

@@ -118,6 +118,11 @@ fn plain(message: &str) -> String {
     message
         .replace("'<EOF>'", "the end")
         .replace("<EOF>", "the end")
+        .replace(
+            "mismatched input the end expecting",
+            "it ends where there should be an",
+        )
+        .replace("mismatched input", "unexpected")
         .trim()
         .to_owned()
 }

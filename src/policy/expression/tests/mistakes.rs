@@ -134,7 +134,7 @@ fn each_mistake_has_its_message() {
         ),
         (
             "request.method",
-            "a condition is to give a bool, and this gives string",
+            "a condition is true or false, and this gives string",
         ),
         ("principal.scopes", "this gives list(string)"),
         (
