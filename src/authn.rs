@@ -58,7 +58,7 @@ pub enum Method {
     /// API keys.
     ApiKey(ApiKeys),
     /// JSON Web Tokens, and the consumers that their claims name.
-    Jwt(JwtVerifier, ClaimedConsumers),
+    Jwt(Box<JwtVerifier>, ClaimedConsumers),
 }
 
 /// The consumers that tokens of one authenticator belong to, by claim.

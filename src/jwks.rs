@@ -192,8 +192,14 @@ fn prepare_one(
                 Some((origin, cell))
             }
             JwksSource::File(path) => {
+                let origin = Origin::Kept(Source::File(path.clone()));
                 let bytes = match files.get(path) {
                     Ok(bytes) => bytes,
+                    // Nobody refers to it any more but policies that served before.
+                    Err(_) if files.is_unread(path) && find(&origin).is_some() => {
+                        let cell = find(&origin)?;
+                        return Some((origin, cell));
+                    }
                     Err(error) => {
                         out.push(
                             Diagnostic::error(
@@ -207,7 +213,6 @@ fn prepare_one(
                     }
                 };
                 let set = parsed(bytes, &located.place, out)?;
-                let origin = Origin::Kept(Source::File(path.clone()));
                 // Other content is another set: so it comes and goes with the policies it was read with.
                 let same =
                     |cell: &Arc<KeySetCell>| cell.current().is_some_and(|set| set.is_of(bytes));

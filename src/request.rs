@@ -23,7 +23,7 @@ pub struct Reading {
     /// What about paths is relaxed.
     pub paths: Relaxations,
     /// How many proxies in front of Envoy are believed about who called them; see
-    /// [`address::of`](address::of).
+    /// [`address::of`].
     pub trusted_hops: usize,
 }
 

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub fetches: Vec<Fetch>,
     /// All key sets, for the snapshot after this one.
     key_sets: KeySets,
+    /// Whether each tenant is served by what it wrote last.
+    pub tenants_are_current: bool,
     /// What serves of each tenant, for the snapshot after this one.
     tenants: BTreeMap<String, Arc<PolicySet>>,
 }
@@ -119,19 +121,22 @@ impl Snapshot {
             compiled.push((name, serves.map(|(tenant, _)| tenant)));
         }
         let table = root.assemble(&compiled, out)?;
-        if table.route_count == 0 {
+        // The root of a platform may leave all routes to its tenants.
+        if table.route_count == 0 && declared.names().next().is_none() {
             out.push(
                 Diagnostic::global_error("no-routes", "no route is defined: every request would be refused")
                     .with_help("define a policy with at least one route; an empty set is never read as \"no rules\""),
             );
             return None;
         }
+        let tenants_are_current = !problems.has_errors();
         out.append(problems);
         let revocations = RevocationFiles::of(&inputs.policies, &RevocationFiles::default());
         Some(Arc::new(Self {
             fetches,
             key_sets: kept,
             tenants: good,
+            tenants_are_current,
             revocations: Arc::new(revocations.index()),
             ..Self::of_table(table)
         }))
@@ -145,6 +150,7 @@ impl Snapshot {
             fetches: Vec::new(),
             key_sets: KeySets::default(),
             tenants: BTreeMap::new(),
+            tenants_are_current: true,
         }
     }
 

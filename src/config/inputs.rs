@@ -138,6 +138,11 @@ impl ReferredFiles {
         }
     }
 
+    /// Whether a file is not among them at all.
+    pub fn is_unread(&self, path: &Path) -> bool {
+        !self.0.contains_key(path)
+    }
+
     /// Their paths, in order.
     pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.0.keys()

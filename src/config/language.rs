@@ -9,7 +9,7 @@ mod consumers;
 mod levels;
 
 pub use self::authenticators::{API_KEY, AUTHENTICATOR, CLAIMED_ROLES, JWKS, JWT, PLACE};
-pub use self::cases::{CALLER as TEST_CALLER, CASE, EXPECT, REQUEST, TESTS_FILE};
+pub use self::cases::{CALLER as TEST_CALLER, CASE, EXPECT, METADATA, REQUEST, TESTS_FILE};
 pub use self::consumers::{CONSUMER, CREDENTIAL, REVOCATION, ROLE, TENANT};
 pub use self::levels::{
     CALLER, CLIENT_ADDRESS, CORS, DEFAULTS, DEMAND, ERRORS, GRPC, INJECTED, PATHS, POLICY, REQUIRE,

@@ -45,23 +45,33 @@ impl Routed {
     ) -> Result<Self, Refusal> {
         observer.note(|| Event::Begins(Stage::Route));
         observer.note(|| Event::Routing(table.routes.candidates(&request)));
+        // Neither another tenant's routes nor the root's stand in for policies that do not compile.
+        let unavailable = table
+            .unavailable
+            .iter()
+            .find(|tenant| tenant.covers(&request));
+        if let Some(unavailable) = unavailable {
+            let tenant = &unavailable.tenant;
+            return Err(Refusal::new(
+                Reason::PolicyInvalid,
+                format!(
+                    "the policies of the tenant `{tenant}` do not compile, and none did before"
+                ),
+            ));
+        }
         let (route, permit) = match table.routes.choose(&request) {
             Ok(route) => (route, None),
             Err(refusal) if refusal.reason == Reason::RouteUnknown && table.unenforced_allow => {
                 let shadow = table.shadow.as_ref();
                 let route = shadow.and_then(|shadow| shadow.choose(&request).ok());
+                // Whether anybody passes unproven is for the root to say of its own routes.
+                let route = route.filter(|route| route.tenant.is_none());
                 (route.ok_or(refusal)?, Some(ShadowPermit(())))
             }
             Err(refusal) => return Err(refusal),
         };
         let route = Arc::clone(route);
         observer.note(|| observed::route(&request, &route));
-        if route.invalid {
-            return Err(Refusal::new(
-                Reason::PolicyInvalid,
-                "the tenant's policies do not compile, and none of them did before",
-            ));
-        }
         if let Some(name) = route.owned.managed.dropped_by_connection(request.headers()) {
             return Err(Refusal::new(
                 Reason::RequestMalformed,

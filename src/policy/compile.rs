@@ -29,11 +29,11 @@ use crate::policy::compile::routes::Given;
 use crate::policy::compile::rules::Known;
 use crate::policy::compile::tenants::{Bounds, Party};
 use crate::policy::inject::Owned;
-use crate::policy::pattern::PathPattern;
-use crate::policy::route::{Route, RouteIndex, RouteMethods};
+use crate::policy::pattern::{HostPattern, PathPattern};
+use crate::policy::route::RouteIndex;
 use crate::policy::source::{Located, Mode, Named, PolicySet};
-use crate::request::Reading;
 use crate::request::path::Relaxations;
+use crate::request::{Reading, Request};
 
 /// The environment of consumers and routes where nothing is said.
 pub const DEFAULT_ENVIRONMENT: &str = "live";
@@ -57,6 +57,8 @@ pub struct PolicyTable {
     pub routes: RouteIndex,
     /// Which route in shadow judges a request beside; `None` where there are none.
     pub shadow: Option<RouteIndex>,
+    /// Hosts and paths that nothing is served on, whoever else covers them.
+    pub unavailable: Vec<Unavailable>,
     /// Whether requests pass that only a route in shadow covers.
     pub unenforced_allow: bool,
     /// The names of all policies, by position.
@@ -69,6 +71,31 @@ pub struct PolicyTable {
     pub route_count: usize,
     /// How many consumers there are.
     pub consumer_count: usize,
+}
+
+/// The hosts and paths of a tenant whose policies do not compile, and none of which did before.
+pub struct Unavailable {
+    /// Its name.
+    pub tenant: Arc<str>,
+    hosts: Vec<HostPattern>,
+    paths: Option<Vec<PathPattern>>,
+}
+
+impl Unavailable {
+    /// Whether a request is for one of them, as any reader of its path may see it.
+    pub fn covers(&self, request: &Request) -> bool {
+        let host = request.host().as_str();
+        let path = request.path();
+        let within = |paths: &Vec<PathPattern>| {
+            let kept = path.with_empty_segments();
+            paths.iter().any(|pattern| {
+                pattern.covers(path.segments())
+                    || kept.clone().is_some_and(|kept| pattern.covers(kept))
+            })
+        };
+        self.hosts.iter().any(|pattern| pattern.covers(host))
+            && self.paths.as_ref().is_none_or(within)
+    }
 }
 
 /// Compiles a set without tenants' files. Every mistake is pushed to `out`.
@@ -92,9 +119,17 @@ struct Compiled {
 pub struct Root<'a> {
     set: &'a PolicySet,
     bounds: &'a [Bounds<'a>],
-    owned: Arc<Owned>,
     compiled: Compiled,
+    /// What the root's `defaults` mean by their names, for tenants, too.
+    names: RootNames<'a>,
     needed_key_sets: Vec<(Arc<str>, Arc<KeySetCell>)>,
+}
+
+/// The root's roles and consumers.
+#[derive(Default)]
+struct RootNames<'a> {
+    roles: HashMap<&'a str, Arc<str>>,
+    consumers: HashMap<&'a str, Arc<Consumer>>,
 }
 
 /// A tenant's policies, compiled.
@@ -137,15 +172,21 @@ impl<'a> Root<'a> {
             root: set,
             bounds: None,
         };
-        let (owned, compiled) = party_of(set, &party, &[], ports, out);
+        let names = RootNames::default();
+        let (compiled, names) = party_of(set, &party, (&[], &names), ports, out);
+        // Whatever tenants there are, what conflicts among the root's own routes is the root's mistake.
+        let own: Vec<&CompiledPolicy> = compiled.policies.iter().collect();
+        for mode in [Mode::Enforce, Mode::Shadow] {
+            index::build(&own, mode, false, out);
+        }
         let enforced = compiled.policies.iter().flat_map(|policy| &policy.routes);
         let enforced = enforced.filter(|ready| ready.mode == Mode::Enforce);
         let needed_key_sets = needed_key_sets(enforced, &compiled.authenticators, ports);
         Self {
             set,
             bounds,
-            owned,
             compiled,
+            names,
             needed_key_sets,
         }
     }
@@ -168,7 +209,8 @@ impl<'a> Root<'a> {
             root: self.set,
             bounds: Some(bounds),
         };
-        let (_, compiled) = party_of(set, &party, &self.compiled.authenticators, ports, out);
+        let roots = (self.compiled.authenticators.as_slice(), &self.names);
+        let (compiled, _) = party_of(set, &party, roots, ports, out);
         // What the root covers already is the root's.
         let both: Vec<&CompiledPolicy> = self
             .compiled
@@ -183,7 +225,7 @@ impl<'a> Root<'a> {
     }
 
     /// Puts all policies together. A tenant that is `None` has policies that do not compile: its hosts and
-    /// paths are answered 503, as far as the root itself does not cover them.
+    /// paths are answered 503.
     ///
     /// # Errors
     /// `None` if `out` holds an error at the end, whoever pushed it.
@@ -192,11 +234,14 @@ impl<'a> Root<'a> {
         tenants: &[(&str, Option<Tenant>)],
         out: &mut Diagnostics,
     ) -> Option<PolicyTable> {
-        let broken: Vec<CompiledPolicy> = tenants
-            .iter()
-            .filter(|(_, tenant)| tenant.is_none())
+        let broken = tenants.iter().filter(|(_, tenant)| tenant.is_none());
+        let unavailable = broken
             .filter_map(|(name, _)| self.bounds.iter().find(|bounds| *bounds.tenant == **name))
-            .map(|bounds| self.unavailable(bounds))
+            .map(|bounds| Unavailable {
+                tenant: Arc::clone(&bounds.tenant),
+                hosts: bounds.hosts.clone(),
+                paths: bounds.paths.clone(),
+            })
             .collect();
         let served = || tenants.iter().filter_map(|(_, tenant)| tenant.as_ref());
         let own = self.compiled.policies.iter();
@@ -204,13 +249,7 @@ impl<'a> Root<'a> {
         let policies: Vec<&CompiledPolicy> = own.chain(theirs).collect();
         let defaults = &self.set.defaults;
         let not_found = is_said(defaults.unknown_route_not_found.as_ref());
-        let routes = if broken.is_empty() {
-            index::build(&policies, Mode::Enforce, not_found, out)
-        } else {
-            // Where the root covers the very same path, it does so here, too: no mistake of anybody's.
-            let all: Vec<&CompiledPolicy> = policies.iter().copied().chain(&broken).collect();
-            index::build(&all, Mode::Enforce, not_found, &mut Diagnostics::default())
-        };
+        let routes = index::build(&policies, Mode::Enforce, not_found, out);
         let shadow = index::build(&policies, Mode::Shadow, not_found, out);
         if out.has_errors() {
             return None;
@@ -230,6 +269,7 @@ impl<'a> Root<'a> {
             consumer_count: self.compiled.consumers
                 + served().map(|tenant| tenant.0.consumers).sum::<usize>(),
             routes,
+            unavailable,
             shadow: in_shadow.then_some(shadow),
             unenforced_allow: is_said(defaults.unenforced_allow.as_ref()),
             policies: policies
@@ -237,49 +277,6 @@ impl<'a> Root<'a> {
                 .map(|policy| Arc::clone(&policy.name))
                 .collect(),
         })
-    }
-
-    /// What stands for a tenant whose policies do not compile.
-    fn unavailable(&self, bounds: &Bounds<'_>) -> CompiledPolicy {
-        let everything = || {
-            vec![PathPattern {
-                segments: Vec::new(),
-                below: true,
-            }]
-        };
-        let paths = bounds.paths.clone().unwrap_or_else(everything);
-        let route = Arc::new(Route {
-            policy: Arc::clone(&bounds.tenant),
-            tenant: Some(Arc::clone(&bounds.tenant)),
-            invalid: true,
-            owned: Arc::clone(&self.owned),
-            position: 0,
-            path: "/**".into(),
-            place: bounds.source.place.clone(),
-            parameters: Box::default(),
-            authn: None,
-            environment: DEFAULT_ENVIRONMENT.into(),
-            disclose_scopes: false,
-            allow_ips: Vec::new(),
-            callers: Vec::new(),
-            scopes: Vec::new(),
-            roles: Vec::new(),
-            conditions: Vec::new(),
-            cors: None,
-            inject: Arc::clone(&self.owned.nothing),
-        });
-        let routes = paths.into_iter().map(|pattern| Ready {
-            route: Arc::clone(&route),
-            mode: Mode::Enforce,
-            pattern,
-            methods: RouteMethods::Usual,
-            place: bounds.source.place.clone(),
-        });
-        CompiledPolicy {
-            name: Arc::clone(&bounds.tenant),
-            hosts: bounds.hosts.clone(),
-            routes: routes.collect(),
-        }
     }
 }
 
@@ -294,17 +291,18 @@ pub(in crate::policy) fn consumers_of<'a>(
     let mut declared = declared.iter();
     let bounds = tenant.and_then(|name| declared.find(|bounds| *bounds.tenant == *name));
     let party = Party { root, bounds };
-    consumers::compile(set, &consumers::roles(set), &party, out)
+    consumers::compile(set, &consumers::roles(set, &party), &party, out)
 }
 
-/// Compiles what one party wrote. `visible` are the root's authenticators, of which a tenant may use some.
-fn party_of(
-    set: &PolicySet,
+/// Compiles what one party wrote. `visible` are the root's authenticators, of which a tenant may use some;
+/// with the names that the root's `defaults` mean. Of the root itself both are empty.
+fn party_of<'s>(
+    set: &'s PolicySet,
     party: &Party<'_>,
-    visible: &[Arc<Authenticator>],
+    (visible, roots): (&[Arc<Authenticator>], &RootNames<'_>),
     ports: &Ports,
     out: &mut Diagnostics,
-) -> (Arc<Owned>, Compiled) {
+) -> (Compiled, RootNames<'s>) {
     report_twins(&set.authenticators, "authenticator", out);
     report_twins(&set.roles, "role", out);
     report_twins(&set.consumers, "consumer", out);
@@ -317,7 +315,7 @@ fn party_of(
         check_name(name, out);
     }
     let owned = Arc::new(Owned::new(managed::managed(set, party, out)));
-    let roles = consumers::roles(set);
+    let roles = consumers::roles(set, party);
     let consumers = consumers::compile(set, &roles, party, out);
     let known = Known {
         roles: &roles,
@@ -343,15 +341,19 @@ fn party_of(
     let usable = authenticators
         .iter()
         .filter_map(|authenticator| Some((*plain.get(&authenticator.name)?, authenticator)));
-    let roots = || visible.iter().map(|a| (a.name.as_ref(), a));
-    let usable = usable.chain(roots().filter(|(name, _)| used.contains(name)));
+    let lent = || visible.iter().map(|a| (a.name.as_ref(), a));
+    let usable = usable.chain(lent().filter(|(name, _)| used.contains(name)));
     let given = Given {
         party,
         owned: &owned,
         names: known,
+        roots: party.bounds.map(|_| Known {
+            roles: &roots.roles,
+            consumers: &roots.consumers,
+        }),
         usable: usable.collect(),
         known: own.clone().chain(used.iter().copied()).collect(),
-        inherited: roots().collect(),
+        inherited: lent().collect(),
     };
     let policies = routes::compile(set, given, out);
     let compiled = Compiled {
@@ -359,7 +361,7 @@ fn party_of(
         consumers: consumers.len(),
         authenticators,
     };
-    (owned, compiled)
+    (compiled, RootNames { roles, consumers })
 }
 
 fn is_said(said: Option<&Located<bool>>) -> bool {

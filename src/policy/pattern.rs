@@ -150,6 +150,17 @@ impl PathPattern {
         Ok(pattern)
     }
 
+    /// Whether this pattern covers a path of these segments.
+    pub fn covers<'s>(&self, mut path: impl Iterator<Item = &'s str>) -> bool {
+        let fits = |segment: &Segment, text: &str| match segment {
+            Segment::Literal(literal) => **literal == *text,
+            Segment::Parameter(_) => !text.is_empty(),
+        };
+        let mut own = self.segments.iter();
+        let all = own.all(|segment| path.next().is_some_and(|text| fits(segment, text)));
+        all && (self.below || path.next().is_none())
+    }
+
     /// Whether every path that `other` covers is covered by this pattern, too.
     pub fn contains(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.segments.len(), other.segments.len());
@@ -237,7 +248,7 @@ fn read_segment(segment: &str, may_be_empty: bool) -> Result<Segment, &'static s
 #[cfg(test)]
 mod tests {
     use super::{HostPattern, PathPattern, Segment};
-    use proptest::prelude::{ProptestConfig, prop_assert, proptest};
+    use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
     #[test]
     fn reads_host_patterns() {
@@ -345,6 +356,7 @@ mod tests {
                 return Ok(());
             };
             let (by_outer, by_inner) = (covers(&outer, &path), covers(&inner, &path));
+            prop_assert_eq!(outer.covers(path.split('/').skip(1)), by_outer);
             if outer.contains(&inner) {
                 prop_assert!(by_outer || !by_inner, "{outer:?} {inner:?} {path}");
                 prop_assert!(outer.overlaps(&inner));

@@ -106,21 +106,27 @@ impl Revocations {
         if own.is_empty() {
             return self;
         }
-        let qualified: Vec<Revocation> = own
-            .iter()
-            .filter_map(|entry| {
-                let name = |name: &str| format!("{tenant}/{name}").into();
-                let what = match &entry.what {
-                    Revoked::Subject(subject) => Revoked::Subject(name(subject)),
-                    Revoked::Consumer(consumer) => Revoked::Consumer(name(consumer)),
-                    _ => return None,
-                };
-                Some(Revocation {
-                    what,
-                    before: entry.before,
-                })
-            })
-            .collect();
+        let mut qualified = Vec::new();
+        for Revocation { what, before } in &own {
+            let names = match what {
+                Revoked::Consumer(consumer) => {
+                    vec![Revoked::Consumer(format!("{tenant}/{consumer}").into())]
+                }
+                // Of a token the subject is its issuer's word, of an API key its consumer's name.
+                Revoked::Subject(subject) => {
+                    let key = subject.replacen(':', &format!(":{tenant}/"), 1);
+                    let names = [subject.as_ref(), key.as_str()];
+                    let names =
+                        names.map(|name| Revoked::Subject(format!("{tenant}/{name}").into()));
+                    names.to_vec()
+                }
+                _ => Vec::new(),
+            };
+            qualified.extend(names.into_iter().map(|what| Revocation {
+                what,
+                before: *before,
+            }));
+        }
         own.extend(qualified);
         self.tenants.insert(tenant.into(), Self::new(own));
         self

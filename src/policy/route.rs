@@ -27,8 +27,6 @@ pub struct Route {
     pub policy: Arc<str>,
     /// The tenant whose it is; `None`: the root's.
     pub tenant: Option<Arc<str>>,
-    /// Whether it stands for policies that do not compile: nothing passes.
-    pub invalid: bool,
     /// The headers that belong to Portcullis on it.
     pub owned: Arc<Owned>,
     /// Its position among the policy's routes as written, from which a gRPC service makes several.

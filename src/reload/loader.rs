@@ -98,7 +98,7 @@ impl Loader {
     }
 
     /// Looks, reads and compiles as far as `ask` wants. What can serve and was found first, or is reported
-    /// by [`Loader::serves`], lends its key sets to what is found next.
+    /// by `Loader::serves`, lends its key sets to what is found next.
     pub fn load(&mut self, ask: Ask, now: Timestamp) -> Found {
         if !self.worth_reading(ask) {
             return Found::Nothing;
@@ -176,8 +176,12 @@ impl Loader {
 
     /// `current` serves from now on, and `old` did.
     pub(super) fn serves(&mut self, current: Arc<Snapshot>, old: Option<Arc<Snapshot>>) {
+        // Where a tenant is served by older policies, what revoked their credentials may be gone from the
+        // files as well: nothing is taken back until all are current.
+        if current.tenants_are_current {
+            self.revoked = self.revoked_next.clone();
+        }
         self.current = Some(current);
-        self.revoked = self.revoked_next.clone();
         self.retired.extend(old);
     }
 

@@ -219,7 +219,9 @@ fn what_is_outside_a_tenants_bounds_does_not_load() {
         let unavailable = ask(&world, API, "/payments/x", &[OWN, ROOTS]);
         assert_eq!(unavailable.reason(), Reason::PolicyInvalid, "{text}");
         assert_eq!(ask(&world, API, "/other", &[ROOTS]).reason(), Reason::Allowed);
-        assert_eq!(ask(&world, API, "/payments/admin", &[ROOTS]).reason(), Reason::Allowed);
+        // Not even where the root covers a path of the tenant's.
+        let roots = ask(&world, API, "/payments/admin", &[ROOTS]);
+        assert_eq!(roots.reason(), Reason::PolicyInvalid);
         assert_eq!(ask(&world, "www.web.example.com", "/", &[]).reason(), Reason::Allowed);
     }
 }
@@ -326,7 +328,7 @@ fn a_tenant_revokes_on_its_own_routes_only() {
     put(
         directory.path(),
         "payments/revoked.yaml",
-        "revocations: [{consumer: shop}, {credential: r}]",
+        "revocations: [{subject: \"own-key:shop\"}, {credential: r}]",
     );
     let world = world(directory.path());
     for (target, key, reason) in [
@@ -340,6 +342,124 @@ fn a_tenant_revokes_on_its_own_routes_only() {
             "{target}"
         );
     }
+}
+
+#[test]
+fn what_conflicts_among_the_roots_routes_is_the_roots_mistake_whatever_tenants_there_are() {
+    let directory = directory();
+    let twice = "      - {path: /other}\n      - {path: /other, public: true}\n";
+    put(
+        directory.path(),
+        "root.yaml",
+        &ROOT.replace("      - {path: /other}\n", twice),
+    );
+    for gone in ["nothing", "payments"] {
+        let _ = fs::remove_dir_all(directory.path().join(gone));
+        let (snapshot, out) = build(directory.path(), None);
+        assert!(snapshot.is_none(), "{gone}");
+        assert_eq!(codes(&out), ["conflicting-routes"], "{}", out.render());
+    }
+}
+
+#[test]
+fn a_mistake_in_the_roots_defaults_is_the_roots() {
+    for (from, to, code) in [
+        (
+            "x-auth-consumer: consumer.name",
+            "x-auth-consumer: consumer.nme",
+            "bad-expression",
+        ),
+        ("defaults:\n", "defaults:\n  scopes: ['a*']\n", "bad-scope"),
+        (
+            "defaults:\n",
+            "defaults:\n  roles: nobody\n",
+            "unknown-role",
+        ),
+        (
+            "defaults:\n",
+            "defaults:\n  when: 1 + 1\n",
+            "bad-expression",
+        ),
+    ] {
+        let directory = directory();
+        let public = ROOT.replace(
+            "authenticate: root-key\n    routes:",
+            "public: true\n    routes:",
+        );
+        let public = public.replace("      - {path: /payments/admin, scopes: [admin]}\n", "");
+        put(directory.path(), "root.yaml", &public.replace(from, to));
+        let (snapshot, out) = build(directory.path(), None);
+        assert!(snapshot.is_none(), "{to}");
+        assert_eq!(codes(&out), [code], "{}", out.render());
+    }
+}
+
+#[test]
+fn names_in_the_roots_defaults_mean_the_roots() {
+    let directory = directory();
+    let staff = "defaults:\n  roles: boss\n  callers: [{consumer: operator}]\n";
+    let root = ROOT
+        .replace("defaults:\n", staff)
+        .replace("operator: {", "operator: {roles: [boss], ");
+    put(directory.path(), "root.yaml", &root);
+    let mimic = PAYMENTS
+        .replace(
+            "consumers: {shop:",
+            "roles: {boss: {scopes: [payments:read]}}\nconsumers: {operator: {}, shop:",
+        )
+        .replace(
+            "shop: {scopes: [payments:read],",
+            "shop: {roles: [boss], scopes: [payments:read],",
+        );
+    put(directory.path(), "payments/pay.yaml", &mimic);
+    let world = world(directory.path());
+    let own = ask(&world, API, "/payments", &[OWN]).reason();
+    assert_eq!(own, Reason::CallerRefused);
+    let roots = ask(&world, API, "/payments/by-root", &[ROOTS]).reason();
+    assert_eq!(roots, Reason::Allowed);
+}
+
+#[test]
+fn the_issuer_of_a_tenants_own_speaks_of_its_scopes_only() {
+    let signer = crate::test_support::Signer::ed25519("k");
+    let directory = directory();
+    let jwks = crate::test_support::jwk_set(&[&signer]);
+    put(
+        directory.path(),
+        "payments/pay.yaml",
+        &format!(
+            "authenticators: {{mine: {{jwt: {{issuer: 'https://me', audiences: [orders-api], jwks: {{inline: {jwks}}}}}}}}}
+policies: {{p: {{hosts: [api.example.com], authenticate: mine, inject: {{x-s: principal.scopes}}, routes: [{{path: /payments/a}}]}}}}"
+        ),
+    );
+    let world = world(directory.path());
+    let claims = crate::test_support::claims("https://me");
+    let claims = crate::test_support::with(&claims, "scope", "admin payments:read employee".into());
+    let bearer = format!("Bearer {}", signer.token(&claims));
+    let verdict = ask(&world, API, "/payments/a", &[("authorization", &bearer)]);
+    let Verdict::Allow(allow) = verdict else {
+        panic!("{verdict:?}");
+    };
+    let scopes = allow.set().iter().find(|(name, _)| name.as_ref() == "x-s");
+    assert_eq!(
+        scopes.map(|(_, value)| value.as_str()),
+        Some("payments:read")
+    );
+}
+
+#[test]
+fn the_root_may_leave_all_routes_to_its_tenants() {
+    let directory = tempfile::tempdir().unwrap();
+    put(
+        directory.path(),
+        "root.yaml",
+        "tenants: {team: {hosts: [team.example.com]}}",
+    );
+    let (snapshot, out) = build(directory.path(), None);
+    assert!(!out.has_errors(), "{}", out.render());
+    let world = World::serving(snapshot.unwrap());
+    let verdict = ask(&world, "team.example.com", "/", &[]);
+    assert_eq!(verdict.reason(), Reason::PolicyInvalid);
 }
 
 #[test]

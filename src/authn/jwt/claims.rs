@@ -32,6 +32,9 @@ pub struct ClaimRules {
     pub audiences: Option<Vec<Box<str>>>,
     /// How far ahead `nbf` and `iat` may lie, in seconds.
     pub clock_skew: u64,
+    /// What tokens may claim at most; `None`: whatever they do. The issuer of a tenant's own speaks of the
+    /// tenant's scopes only.
+    pub ceiling: Option<ScopeSet>,
     /// Which claimed roles count; `None`: none.
     pub roles: Option<ClaimedRoles>,
 }
@@ -179,7 +182,10 @@ impl ClaimRules {
         Ok(VerifiedToken {
             principal_id: format!("{}:{subject}", self.authenticator).into(),
             subject,
-            scopes: claims.scopes()?,
+            scopes: match &self.ceiling {
+                Some(ceiling) => claims.scopes()?.cut_to(ceiling),
+                None => claims.scopes()?,
+            },
             roles: self
                 .roles
                 .as_ref()

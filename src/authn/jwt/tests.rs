@@ -25,6 +25,7 @@ const ISSUER: &str = "https://login.example.com";
 fn rules() -> ClaimRules {
     ClaimRules {
         roles: None,
+        ceiling: None,
         authenticator: "login".into(),
         issuer: ISSUER.into(),
         audiences: Some(vec!["orders-api".into(), "billing-api".into()]),

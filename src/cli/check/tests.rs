@@ -1,6 +1,6 @@
 //! Every message that the author of a policy can see, as it is printed.
 //!
-//! `tests/cases/mistakes` holds at least one policy for each code, and what is said of them stands in
+//! `tests/mistakes` holds at least one policy for each code, and what is said of them stands in
 //! `tests/snapshots`. After a change of wording read the difference and take it over:
 //! `INSTA_UPDATE=always cargo test --lib every_message`.
 
@@ -15,13 +15,21 @@ use crate::diagnostic::Diagnostics;
 use crate::test_support::NOW;
 
 /// What no policy text can bring about; each has a test of its own.
-const ELSEWHERE: [&str; 6] = [
+const ELSEWHERE: [&str; 14] = [
     "too-many-nodes",
     "too-large",
     "too-many-files",
     "files-moving",
     "internal-fault",
     "no-http-client",
+    "bad-caller",
+    "caller-ambiguous",
+    "no-place",
+    "no-stand-ins",
+    "no-tests",
+    "unknown-credential",
+    "unknown-reason",
+    "unknown-tenant",
 ];
 
 const GOOD: &str = "policies: {p: {hosts: [a], public: true, routes: [{path: /}]}}";
@@ -138,7 +146,7 @@ fn cases_of_files() -> Vec<Case> {
 
 fn all_cases() -> BTreeMap<String, Vec<Case>> {
     let mut groups = BTreeMap::new();
-    for entry in fs::read_dir(root().join("tests/cases/mistakes")).unwrap() {
+    for entry in fs::read_dir(root().join("tests/mistakes")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         groups.insert(name, cases(&fs::read_to_string(path).unwrap()));
@@ -221,7 +229,7 @@ fn every_code_has_a_message_that_is_kept_and_a_place_in_the_reference() {
     let missing: Vec<_> = named.difference(&kept).collect();
     assert!(
         missing.is_empty(),
-        "write a policy for each of these codes into tests/cases/mistakes: {missing:?}"
+        "write a policy for each of these codes into tests/mistakes: {missing:?}"
     );
 
     let reference = fs::read_to_string(root().join("docs/policy-reference.md")).unwrap();

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
 use crate::config::decode::{located, texts};
-use crate::config::language::{CASE, EXPECT, REQUEST, TEST_CALLER};
+use crate::config::language::{CASE, EXPECT, METADATA, REQUEST, TEST_CALLER};
 use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, excerpt, nearest};
 use crate::headers::is_header_name;
@@ -14,20 +14,6 @@ use crate::policy::case::{
 };
 use crate::policy::source::Located;
 use crate::verdict::Reason;
-
-/// The members of dynamic metadata.
-const METADATA: [&str; 10] = [
-    "decision_id",
-    "reason",
-    "policy",
-    "route",
-    "principal",
-    "subject",
-    "authenticator",
-    "credential_id",
-    "consumer",
-    "scopes",
-];
 
 pub(super) fn section(node: &Node, cases: &mut Vec<Case>, out: &mut Diagnostics) {
     let Some(items) = yaml::sequence(node, "`tests`", EmptyList::Allowed, out) else {
@@ -371,22 +357,25 @@ fn body(node: &Node, out: &mut Diagnostics) -> Option<Located<ExpectedBody>> {
 }
 
 fn metadata(node: &Node, out: &mut Diagnostics) -> Vec<(Located<String>, Value)> {
-    let Some(entries) = yaml::mapping(node, "`metadata`", out) else {
+    let Some(fields) = Fields::new(node, &METADATA, out) else {
         return Vec::new();
     };
-    for entry in entries
-        .iter()
-        .filter(|entry| !METADATA.contains(&entry.key.as_str()))
-    {
-        let message = format!("`{}` is not a key of `metadata`", excerpt(&entry.key));
-        let known = METADATA.iter().copied();
-        let help = match nearest(&entry.key, known) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known keys: {}", METADATA.join(", ")),
-        };
-        out.push(Diagnostic::error("unknown-key", &entry.key_place, message).with_help(help));
+    for entry in fields.entries() {
+        let what = format!("`{}`", entry.key);
+        match (&entry.value.value, entry.key.as_str()) {
+            (yaml::Value::Null, _) => {}
+            (_, "scopes") => {
+                let items = yaml::sequence(&entry.value, &what, EmptyList::Allowed, out);
+                for item in items.into_iter().flatten() {
+                    yaml::text(item, &what, out);
+                }
+            }
+            _ => {
+                yaml::text(&entry.value, &what, out);
+            }
+        }
     }
-    let entries = entries.iter();
+    let entries = fields.entries().iter();
     let named = entries.map(|entry| {
         let name = Located {
             value: entry.key.clone(),

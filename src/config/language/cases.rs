@@ -132,8 +132,33 @@ pub static EXPECT: Shape = Shape::new(
         ),
         key(
             "metadata",
-            &Type::AnyMapping,
+            &Type::Fields(&METADATA),
             "Members of the dynamic metadata.",
+        ),
+    ],
+);
+
+/// A member of the dynamic metadata; nothing behind it: not there.
+static MEMBER: Type = Type::OrNothing(&TEXT);
+
+/// `metadata` of a test.
+pub static METADATA: Shape = Shape::new(
+    "test_metadata",
+    "`metadata`",
+    &[
+        key("decision_id", &MEMBER, "The name of the decision."),
+        key("reason", &MEMBER, "The reason of the decision."),
+        key("policy", &MEMBER, "The policy that judged."),
+        key("route", &MEMBER, "The path of its route, as written."),
+        key("principal", &MEMBER, "The caller, as `principal.id`."),
+        key("subject", &MEMBER, "The caller, as `principal.subject`."),
+        key("authenticator", &MEMBER, "What proved the caller."),
+        key("credential_id", &MEMBER, "A key's id, a token's `jti`."),
+        key("consumer", &MEMBER, "The caller's consumer."),
+        key(
+            "scopes",
+            &Type::OrNothing(&Type::ListOrEmpty(&TEXT)),
+            "The caller's scopes, in order.",
         ),
     ],
 );

@@ -71,10 +71,9 @@ fn one(
         }
         KindSource::Jwt(jwt) => {
             let claimed = claimed_consumers(&name.value, set, known.consumers, out);
-            Method::Jwt(
-                verifier((&name.value, &unique), jwt, known, ports, out),
-                claimed,
-            )
+            let names = (name.value.as_str(), unique.as_ref());
+            let verifier = verifier(names, jwt, (known, party), ports, out);
+            Method::Jwt(Box::new(verifier), claimed)
         }
     };
     Some(Authenticator {
@@ -416,7 +415,7 @@ fn claimed_consumers(
 fn verifier(
     (name, unique): (&str, &str),
     jwt: &JwtSource,
-    known: &Known<'_>,
+    (known, party): (&Known<'_>, &Party<'_>),
     ports: &Ports,
     out: &mut Diagnostics,
 ) -> JwtVerifier {
@@ -454,6 +453,7 @@ fn verifier(
         .roles
         .as_ref()
         .map(|roles| claimed_roles(roles, known, out));
+    let ceiling = party.bounds.map(|bounds| bounds.scopes.clone());
     // Everything that decides what this verifier makes of a token, so that its entries in the shared cache are
     // nobody else's, and its own again after a reload that left it as it was. Written by `Debug`, which
     // quotes texts, so that no two configurations read alike.
@@ -470,6 +470,7 @@ fn verifier(
                 .collect::<Vec<_>>(),
             clock_skew,
             &roles,
+            &ceiling,
             jwt.jwks.as_ref().map(|jwks| &jwks.value),
         )
     );
@@ -478,6 +479,7 @@ fn verifier(
         issuer: issuer.into(),
         audiences: (!jwt.any_audience).then_some(audiences),
         clock_skew,
+        ceiling,
         roles,
     };
     let fingerprint = Digest::of(configuration.as_bytes()).bucket();

@@ -13,9 +13,9 @@ use crate::policy::scope::ScopeSet;
 use crate::policy::source::{Located, PolicySet};
 
 /// All roles by name.
-pub(super) fn roles(set: &PolicySet) -> HashMap<&str, Arc<str>> {
+pub(super) fn roles<'a>(set: &'a PolicySet, party: &Party<'_>) -> HashMap<&'a str, Arc<str>> {
     let names = set.roles.iter().map(|role| role.name.value.as_str());
-    names.map(|name| (name, Arc::from(name))).collect()
+    names.map(|name| (name, party.name(name))).collect()
 }
 
 /// All consumers by name.

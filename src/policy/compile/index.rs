@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::policy::compile::push_once;
 use crate::policy::pattern::{HostPattern, PathPattern};
 use crate::policy::route::{Route, RouteIndex, RouteMethods, RouteTable};
 use crate::policy::source::Mode;
@@ -107,7 +108,7 @@ impl Tables<'_> {
             if let Some(place) = places.get(&Arc::as_ptr(&first)) {
                 error = error.with_related(place, "this one");
             }
-            out.push(error);
+            push_once(error, out);
         }
         let position = index.add_table(table);
         self.built.insert(positions, position);

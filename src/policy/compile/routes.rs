@@ -30,6 +30,7 @@ struct Compiler<'a> {
     by_name: HashMap<&'a str, &'a Arc<Authenticator>>,
     known: HashSet<&'a str>,
     names: Known<'a>,
+    roots: Option<Known<'a>>,
     /// What each demand asks, by whether it is optional: shared, as most routes ask the same.
     authn: HashMap<(demand::Named<'a>, bool), Arc<RouteAuthn>>,
     expressions: Expressions<'a>,
@@ -41,6 +42,8 @@ pub(super) struct Given<'a> {
     pub(super) party: &'a Party<'a>,
     pub(super) owned: &'a Arc<Owned>,
     pub(super) names: Known<'a>,
+    /// What the root's `defaults` mean by names, where this is a tenant.
+    pub(super) roots: Option<Known<'a>>,
     /// The authenticators that it may name.
     pub(super) usable: HashMap<&'a str, &'a Arc<Authenticator>>,
     /// Those whose definition is there, be it broken.
@@ -64,11 +67,15 @@ pub(super) fn compile<'a>(
         by_name,
         known: given.known,
         names: given.names,
+        roots: given.roots,
         authn: HashMap::new(),
         expressions: Expressions::new(given.owned),
         cors: CorsLevels::default(),
     };
     compiler.check_level(&set.defaults.level, out);
+    if given.party.bounds.is_none() && !set.tenants.is_empty() {
+        compiler.check_defaults(out);
+    }
     let policies = set.policies.iter();
     policies
         .map(|policy| compiler.policy(policy, out))
@@ -191,6 +198,29 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// Reads the root's `defaults` once for the tenants' sake, who inherit them: a mistake in them is the
+    /// root's, even where no route of its own would meet it.
+    fn check_defaults(&mut self, out: &mut Diagnostics) {
+        let level = &self.set.defaults.level;
+        if let Some(source) = &level.scopes {
+            scope_rule(source, out);
+        }
+        if let Some(source) = &level.roles {
+            role_rule(source, &self.names, out);
+        }
+        if let Some(source) = &level.callers {
+            caller_rule(source, &self.names, out);
+        }
+        self.expressions.inject(&[level], &[], out);
+        self.expressions.conditions(&[level], &[], false, out);
+    }
+
+    /// What names in the rules of a level refer to: in the root's `defaults` they are the root's.
+    fn names_of(&self, level: Level) -> &Known<'a> {
+        let roots = self.roots.as_ref().filter(|_| level == Level::Defaults);
+        roots.unwrap_or(&self.names)
+    }
+
     fn route(
         &mut self,
         policy: &Arc<str>,
@@ -236,10 +266,10 @@ impl<'a> Compiler<'a> {
                 scopes.push(At { level, rule });
             }
             let role = said.roles.as_ref();
-            let rule = role.and_then(|source| role_rule(source, &self.names, out));
+            let rule = role.and_then(|source| role_rule(source, self.names_of(level), out));
             roles.extend(rule.map(|rule| At { level, rule }));
             let caller = said.callers.as_ref();
-            let rule = caller.map(|source| caller_rule(source, &self.names, out));
+            let rule = caller.map(|source| caller_rule(source, self.names_of(level), out));
             callers.extend(rule.map(|rule| At { level, rule }));
         }
         let cors = levels.iter().find_map(|level| level.cors.as_ref());
@@ -256,7 +286,6 @@ impl<'a> Compiler<'a> {
         Some(Route {
             policy: Arc::clone(policy),
             tenant: self.party.tenant(),
-            invalid: false,
             owned: Arc::clone(self.owned),
             position: 0,
             path: path.into(),

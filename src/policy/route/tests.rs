@@ -15,7 +15,6 @@ use crate::verdict::Reason;
 fn route(policy: &str, path: &str) -> Arc<Route> {
     Arc::new(Route {
         tenant: None,
-        invalid: false,
         owned: Arc::new(Owned::new(Managed::new([], ""))),
         position: 0,
         disclose_scopes: false,
