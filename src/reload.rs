@@ -154,6 +154,8 @@ impl Reloader {
             if let Err(panic) = stepped {
                 let panic = panic_text(panic.as_ref());
                 tracing::error!(set = self.role.as_str(), panic, "reloading panicked");
+                // What was read may be what could not be swapped in: the next look reads it anew.
+                self.blocking(Loader::forget).await;
             }
             self.follow(&watch).await;
         }
