@@ -717,3 +717,39 @@ async fn what_is_revoked_counts_even_where_the_rest_does_not_compile() {
         }
     }
 }
+
+/// What a tenant revoked stays revoked as long as its older policies serve.
+#[tokio::test]
+async fn a_tenant_that_breaks_takes_no_revocation_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = dir.path().join("policies");
+    fs::create_dir_all(directory.join("team")).unwrap();
+    fs::write(
+        directory.join("root.yaml"),
+        "tenants: {team: {hosts: ['*']}}\n",
+    )
+    .unwrap();
+    let good = format!(
+        "authenticators: {{k: {{api_key: {{}}}}}}\n\
+         consumers: {{acme: {{credentials: {{k: [{}]}}}}}}\n\
+         policies: {{p: {{hosts: ['*'], authenticate: k, routes: [{{path: /a}}]}}}}\n",
+        key_entry("k1", "one")
+    );
+    let put = |text: &str| fs::write(directory.join("team/p.yaml"), text).unwrap();
+    put(&format!("{good}revocations: [{{credential: k1}}]\n"));
+    let mut set = Set::of(directory.clone());
+    for (text, reason) in [
+        (None, Reason::CredentialsRevoked),
+        (
+            Some(good.replace("routes:", "ruotes:")),
+            Reason::CredentialsRevoked,
+        ),
+        (Some(good), Reason::Allowed),
+    ] {
+        if let Some(text) = text {
+            put(&text);
+            set.reloader.step(Ask::Always).await;
+        }
+        assert_eq!(set.get("/a", &[("x-api-key", "one")]).await, reason);
+    }
+}

@@ -508,3 +508,47 @@ fn a_tenant_may_be_declared_before_its_files_are_there() {
     );
     assert_eq!(ask(&world, API, "/free", &[]).reason(), Reason::Allowed);
 }
+
+#[test]
+fn last_good_policies_keep_the_keys_of_their_files() {
+    let signer = crate::test_support::Signer::ed25519("k");
+    let directory = directory();
+    put(
+        directory.path(),
+        "payments/keys.json",
+        &crate::test_support::jwk_set(&[&signer]),
+    );
+    put(
+        directory.path(),
+        "payments/pay.yaml",
+        "authenticators: {mine: {jwt: {issuer: 'https://me', audiences: [orders-api], jwks: {file: keys.json}}}}
+policies: {p: {hosts: [api.example.com], authenticate: mine, routes: [{path: /payments/a}]}}",
+    );
+    let (first, out) = build(directory.path(), None);
+    let first = first.unwrap_or_else(|| panic!("{}", out.render()));
+    put(directory.path(), "payments/pay.yaml", "policies: [");
+    let (second, out) = build(directory.path(), Some(&first));
+    assert!(out.has_errors());
+    let world = World::serving(second.unwrap());
+    let token = signer.token(&crate::test_support::claims("https://me"));
+    let bearer = format!("Bearer {token}");
+    let verdict = ask(&world, API, "/payments/a", &[("authorization", &bearer)]);
+    assert_eq!(verdict.reason(), Reason::Allowed);
+}
+
+#[test]
+fn a_pin_of_the_roots_policy_is_no_broken_tenants() {
+    let directory = directory();
+    put(
+        directory.path(),
+        "root.yaml",
+        &ROOT.replace("  root:\n", "  payments:\n"),
+    );
+    put(directory.path(), "payments/pay.yaml", "policies: [");
+    let (snapshot, _) = build(directory.path(), None);
+    let world = World::serving(snapshot.unwrap());
+    let mut check = raw("GET", "/other", &[ROOTS]);
+    check.host = API.into();
+    check.context_extensions = vec![("policy".into(), "payments".into())];
+    assert_eq!(world.judge(check).reason(), Reason::Allowed);
+}
