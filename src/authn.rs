@@ -4,32 +4,43 @@ pub mod api_key;
 pub mod challenge;
 pub mod credential;
 pub mod demand;
+pub mod hmac;
+pub mod http_signature;
 pub mod identity;
 pub mod json;
 pub mod jwt;
 pub mod key_set;
+pub mod oauth1;
 mod observed;
+pub mod places;
 pub mod principal;
+pub mod replay;
+pub mod signature;
+pub mod signed;
+pub mod sigv4;
+pub mod webhook;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::Value;
 
 use crate::authn::api_key::ApiKeys;
 use crate::authn::challenge::{Challenge, challenges};
-use crate::authn::credential::{Container, Held, Stripped};
+use crate::authn::credential::{Container, Stripped};
 use crate::authn::demand::{Demand, Known, Step};
 use crate::authn::identity::{AnonymousPermit, Identity, Proven};
-use crate::authn::jwt::{JwtVerifier, UnverifiedToken, VerifiedToken};
+use crate::authn::jwt::{JwtVerifier, UnverifiedToken};
 use crate::authn::observed::{told_consumer, told_verdict};
+use crate::authn::places::{Part, PlaceReaders, Presented};
 use crate::authn::principal::Principal;
+use crate::authn::signed::Signed;
 use crate::clock::Clock;
 use crate::consumer::Consumer;
 use crate::policy::observe::Observe;
 use crate::policy::observe::event::{Event, Stage};
 use crate::request::Request;
+use crate::request::signed::{AsSigned, ExternalUrl};
 use crate::verdict::{Reason, Refusal};
 
 /// A place that an authenticator reads, and how.
@@ -47,6 +58,8 @@ pub struct Authenticator {
     pub name: Arc<str>,
     /// Where it reads.
     pub from: Vec<From>,
+    /// What else its credentials are made of.
+    pub parts: Vec<Part>,
     /// Whether the upstream gets to see the credential.
     pub forward: bool,
     /// How it proves.
@@ -59,6 +72,8 @@ pub enum Method {
     ApiKey(ApiKeys),
     /// JSON Web Tokens, and the consumers that their claims name.
     Jwt(Box<JwtVerifier>, ClaimedConsumers),
+    /// Signatures over the request itself.
+    Signed(Box<Signed>),
 }
 
 /// The consumers that tokens of one authenticator belong to, by claim.
@@ -102,6 +117,17 @@ impl ClaimedConsumers {
     }
 }
 
+/// What of a route bears on proving who calls.
+#[derive(Clone, Copy, Debug)]
+pub struct On<'a> {
+    /// The environment that it serves.
+    pub environment: &'a str,
+    /// The address that its callers call, where Envoy sees another.
+    pub external: Option<&'a ExternalUrl>,
+    /// Whether what may be used once is used up by this; a route in shadow only looks.
+    pub uses_up: bool,
+}
+
 /// What one route asks of a caller, and what follows from that for every place that its
 /// authenticators read.
 pub struct RouteAuthn {
@@ -129,22 +155,6 @@ pub struct Progress {
     pub verified: Vec<Principal>,
 }
 
-/// One place and the authenticators that read it, by their position in the route's list.
-struct PlaceReaders {
-    container: Container,
-    by_scheme: bool,
-    readers: Vec<(usize, Option<Box<str>>)>,
-}
-
-/// A credential that was found, with its owner.
-struct Presented<'r> {
-    owner: usize,
-    container: &'r Container,
-    value: Bytes,
-    /// What a cache already knows of it.
-    cached: Option<Arc<VerifiedToken>>,
-}
-
 impl RouteAuthn {
     /// For a route that any one of `authenticators` opens, or what `demand` makes of them: its leaves are
     /// positions in the list. With `optional`, a request that holds nothing passes as anonymous.
@@ -157,39 +167,8 @@ impl RouteAuthn {
         if let Some(demand) = &demand {
             demand.together(&mut |one, other| together.push((one, other)));
         }
-        let mut places: Vec<PlaceReaders> = Vec::new();
-        for (index, authenticator) in authenticators.iter().enumerate() {
-            for from in &authenticator.from {
-                let reader = (index, from.scheme.clone());
-                match places
-                    .iter_mut()
-                    .find(|place| place.container == from.container)
-                {
-                    Some(place) => {
-                        place.by_scheme |= from.scheme.is_some();
-                        place.readers.push(reader);
-                    }
-                    None => places.push(PlaceReaders {
-                        container: from.container.clone(),
-                        by_scheme: from.scheme.is_some(),
-                        readers: vec![reader],
-                    }),
-                }
-            }
-        }
-        let always_stripped = places
-            .iter()
-            .filter(|place| {
-                !place
-                    .readers
-                    .iter()
-                    .any(|(i, _)| authenticators.get(*i).is_some_and(|a| a.forward))
-            })
-            .filter_map(|place| match &place.container {
-                Container::Header(name) => Some(name.as_ref().into()),
-                Container::Query(_) | Container::Cookie(_) => None,
-            })
-            .collect();
+        let places = places::of(&authenticators);
+        let always_stripped = places::always_stripped(&places, &authenticators);
         let challenges = challenges(authenticators.iter().map(AsRef::as_ref));
         Self {
             authenticators,
@@ -254,7 +233,7 @@ impl RouteAuthn {
     pub async fn authenticate(
         &self,
         request: &Request,
-        environment: &str,
+        on: On<'_>,
         clock: &dyn Clock,
         progress: &mut Progress,
         observer: impl Observe,
@@ -262,13 +241,7 @@ impl RouteAuthn {
         observer.note(|| self.told_demand());
         let mut presented = self.presented(request, &mut progress.deciding, observer)?;
         observer.note(|| Event::PlacesRead);
-        let stripped = Stripped::from_request(
-            request,
-            presented
-                .iter()
-                .filter(|p| !self.forwards(p.owner))
-                .map(|p| p.container),
-        );
+        let stripped = self.stripped(request, &presented);
         // Absent is who sends nothing at all: half of an all-of is no anonymous caller.
         if self.optional && presented.is_empty() {
             return Ok((Identity::Anonymous(AnonymousPermit::new()), stripped));
@@ -287,13 +260,13 @@ impl RouteAuthn {
             let credential = presented.swap_remove(position.ok_or_else(out_of_range)?);
             progress.deciding = Some(Arc::clone(&authenticator.name));
             let verified = authenticator
-                .verify(credential.value, credential.cached, environment, clock)
+                .verify(request, credential, on, clock, observer)
                 .await;
             observer.note(|| told_verdict(authenticator, &verified));
             let principal = verified?;
             if let Some(consumer) = principal.consumer() {
                 observer.note(|| Event::Begins(Stage::Consumer));
-                let admitted = consumer.admit(request, environment, clock.now());
+                let admitted = consumer.admit(request, on.environment, clock.now());
                 observer.note(|| told_consumer(consumer, authenticator, &admitted));
                 admitted?;
             }
@@ -370,154 +343,33 @@ impl RouteAuthn {
         one != other
             && (self.together.contains(&(one, other)) || self.together.contains(&(other, one)))
     }
-
-    /// Everything that the request presents, each with its one owner.
-    fn presented<'r>(
-        &'r self,
-        request: &Request,
-        owner: &mut Option<Arc<str>>,
-        observer: impl Observe,
-    ) -> Result<Vec<Presented<'r>>, Refusal> {
-        let mut presented: Vec<Presented<'_>> = Vec::new();
-        for place in &self.places {
-            let held = place.container.read(request, place.by_scheme);
-            observer.note(|| self.told_place(place, &held));
-            let (scheme, value) = match held? {
-                Held::Nothing => continue,
-                Held::Value(value) => (None, value),
-                Held::Scheme { scheme, credential } => (Some(scheme), credential),
-            };
-            let owned = self.owner(place, scheme.as_deref(), &value);
-            observer.note(|| self.told_owner(place, &owned, &value));
-            let (index, cached) = owned?;
-            let this = self.authenticators.get(index).ok_or_else(out_of_range)?;
-            for presented_before in &presented {
-                let other = self
-                    .authenticators
-                    .get(presented_before.owner)
-                    .ok_or_else(out_of_range)?;
-                let one_kind =
-                    std::mem::discriminant(&other.method) == std::mem::discriminant(&this.method);
-                if one_kind && !self.demands_both(presented_before.owner, index) {
-                    *owner = Some(Arc::clone(&this.name));
-                    return Err(Refusal::new(
-                        Reason::CredentialsAmbiguous,
-                        "two credentials of one kind were sent in different places",
-                    ));
-                }
-            }
-            presented.push(Presented {
-                owner: index,
-                container: &place.container,
-                value,
-                cached,
-            });
-        }
-        Ok(presented)
-    }
-
-    /// Who owns what stands in a place: decided by scheme, shape and unverified issuer.
-    fn owner(
-        &self,
-        place: &PlaceReaders,
-        scheme: Option<&[u8]>,
-        value: &Bytes,
-    ) -> Result<(usize, Option<Arc<VerifiedToken>>), Refusal> {
-        let readers = place
-            .readers
-            .iter()
-            .filter(|(_, wanted)| match (wanted, scheme) {
-                (Some(wanted), Some(scheme)) => scheme.eq_ignore_ascii_case(wanted.as_bytes()),
-                (None, None) => true,
-                _ => false,
-            });
-        let readers =
-            readers.filter_map(|(i, scheme)| Some((*i, scheme, self.authenticators.get(*i)?)));
-        let unrecognised = |what: &'static str| Refusal::new(Reason::CredentialsUnrecognised, what);
-        if value.is_empty() {
-            return Err(unrecognised("a scheme without a credential"));
-        }
-        let mut token: Option<(UnverifiedToken<'_>, Option<String>)> = None;
-        let mut token_reader = false;
-        for (index, scheme, authenticator) in readers {
-            match &authenticator.method {
-                Method::ApiKey(keys) => {
-                    if keys.owns(scheme.as_deref(), value) {
-                        return Ok((index, None));
-                    }
-                }
-                Method::Jwt(verifier, _) => {
-                    if token.is_none() {
-                        token = UnverifiedToken::of_shape(value).map(|token| (token, None));
-                    }
-                    let Some((token, issuer)) = &mut token else {
-                        continue;
-                    };
-                    token_reader = true;
-                    if let Some(verified) = verifier.cached(token) {
-                        return Ok((index, Some(verified)));
-                    }
-                    if issuer.is_none() {
-                        *issuer = token.issuer();
-                    }
-                    if issuer.as_deref() == Some(verifier.issuer()) {
-                        return Ok((index, None));
-                    }
-                }
-            }
-        }
-        match token {
-            Some((_, Some(_))) if token_reader => Err(Refusal::new(
-                Reason::TokenIssuerUnknown,
-                "the token names an issuer that none of the route's authenticators trusts",
-            )),
-            Some((_, None)) if token_reader => Err(Refusal::new(
-                Reason::TokenMalformed,
-                "the token's payload has no readable `iss`",
-            )),
-            _ => Err(unrecognised(
-                "no authenticator of the route owns a credential of this scheme and form",
-            )),
-        }
-    }
-}
-
-impl ApiKeys {
-    /// Whether a credential in a place that this authenticator reads is a key: on `Bearer`, which many
-    /// kinds share, by its prefix; elsewhere always, unless the configuration names a prefix.
-    fn owns(&self, scheme: Option<&str>, credential: &[u8]) -> bool {
-        let shared = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
-        if shared || self.prefix.is_some() {
-            self.owns_bearer(credential)
-        } else {
-            true
-        }
-    }
 }
 
 impl Authenticator {
     async fn verify(
         &self,
-        credential: Bytes,
-        cached: Option<Arc<VerifiedToken>>,
-        environment: &str,
+        request: &Request,
+        presented: Presented<'_>,
+        on: On<'_>,
         clock: &dyn Clock,
+        observer: impl Observe,
     ) -> Result<Principal, Refusal> {
         match &self.method {
             Method::ApiKey(keys) => {
-                let record = keys.verify(&credential, environment, clock.now())?;
+                let record = keys.verify(&presented.value, on.environment, clock.now())?;
                 Ok(Principal::of_key(Arc::clone(&self.name), record))
             }
             Method::Jwt(verifier, consumers) => {
-                let verified = match cached {
+                let verified = match presented.cached {
                     Some(verified) => {
                         JwtVerifier::judge_times(&verified, clock.now())?;
                         verified
                     }
                     None => {
-                        let token =
-                            UnverifiedToken::of_shape(&credential).ok_or_else(out_of_range)?;
-                        verifier.verify(&token, clock).await?
+                        let token = UnverifiedToken::of_shape(&presented.value);
+                        let token = token.ok_or_else(out_of_range)?;
+                        // Set apart, so that the checks that need none of it stay small.
+                        Box::pin(verifier.verify(&token, clock)).await?
                     }
                 };
                 let consumer = consumers.of(&verified.claims)?;
@@ -526,6 +378,12 @@ impl Authenticator {
                     principal.belongs_to(consumer);
                 }
                 Ok(principal)
+            }
+            Method::Signed(signed) => {
+                let message = AsSigned::of(request, on.external);
+                let verified = signed.verify(&message, presented.container, on, clock, observer);
+                let signer = Box::pin(verified).await?;
+                Ok(Principal::of_signer(Arc::clone(&self.name), signer))
             }
         }
     }

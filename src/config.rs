@@ -6,5 +6,6 @@ pub mod inputs;
 pub mod language;
 pub mod load;
 pub mod schema;
+pub mod secrets;
 pub mod shape;
 pub mod yaml;

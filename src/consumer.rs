@@ -32,6 +32,16 @@ pub struct Consumer {
 }
 
 impl Consumer {
+    /// What a key of it may do: the key's own scopes cut to the ceiling, or the ceiling.
+    pub fn scopes_of_key(&self, own: Option<ScopeSet>) -> ScopeSet {
+        match (own, &self.ceiling) {
+            (Some(own), Some(ceiling)) => own.cut_to(ceiling),
+            (Some(own), None) => own,
+            (None, Some(ceiling)) => ceiling.clone(),
+            (None, None) => ScopeSet::default(),
+        }
+    }
+
     /// Judges what binds whichever credential was used (step 7 of the policy language).
     ///
     /// # Errors

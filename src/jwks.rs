@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::inputs::ReferredFiles;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::http_client::{CannotFetch, HttpClient};
-use crate::policy::source::{JwksSource, JwtSource, KindSource, PolicySet};
+use crate::policy::source::{JwksSource, KindSource, Located, PolicySet};
 use crate::secret::Digest;
 
 /// How long a fetched set is kept before it is fetched again, unless its server says otherwise.
@@ -89,7 +89,7 @@ impl KeySets {
 /// What [`prepare`] made.
 #[derive(Default)]
 pub struct Prepared {
-    /// The key set of each `jwt` authenticator.
+    /// The key set of each authenticator that has one.
     pub by_authenticator: HashMap<String, Arc<KeySetCell>>,
     /// Those that have to be kept fresh, each once.
     pub fetches: Vec<Fetch>,
@@ -97,7 +97,7 @@ pub struct Prepared {
     pub key_sets: KeySets,
 }
 
-/// Makes the key sets of all `jwt` authenticators: those in files and policies are read now, and a bad
+/// Makes the key sets of all authenticators that have one: those in files and policies are read now, and a bad
 /// one is a mistake of the policy; the others are empty and listed for [`keep_fresh`]. What `previous`
 /// holds from the same origin lives on, with the keys that it has.
 pub fn prepare(
@@ -108,12 +108,14 @@ pub fn prepare(
 ) -> Prepared {
     let mut made = Prepared::default();
     for authenticator in &set.authenticators {
-        let Some(KindSource::Jwt(jwt)) = &authenticator.value.kind else {
-            continue;
+        let (jwks, issuer) = match &authenticator.value.kind {
+            Some(KindSource::Jwt(jwt)) => (jwt.jwks.as_ref(), jwt.issuer.as_ref()),
+            Some(KindSource::Signed(signed)) if signed.jwks().is_some() => (signed.jwks(), None),
+            _ => continue,
         };
         let name = &authenticator.name.value;
         let known = [&made.key_sets, previous];
-        let Some((origin, cell)) = prepare_one(jwt, files, known, out) else {
+        let Some((origin, cell)) = prepare_one(jwks, issuer, files, known, out) else {
             continue;
         };
         if let Origin::Kept(source) = &origin {
@@ -137,7 +139,8 @@ pub fn prepare(
 }
 
 fn prepare_one(
-    jwt: &JwtSource,
+    jwks: Option<&Located<JwksSource>>,
+    issuer: Option<&Located<String>>,
     files: &ReferredFiles,
     known: [&KeySets; 2],
     out: &mut Diagnostics,
@@ -148,13 +151,10 @@ fn prepare_one(
         let cell = find(&origin).unwrap_or_else(KeySetCell::empty);
         Some((origin, cell))
     };
-    match &jwt.jwks {
+    match jwks {
         None => {
             // An empty one was told of as that.
-            let issuer = jwt
-                .issuer
-                .as_ref()
-                .filter(|issuer| !issuer.value.is_empty())?;
+            let issuer = issuer.filter(|issuer| !issuer.value.is_empty())?;
             let address = format!(
                 "{}/.well-known/openid-configuration",
                 issuer.value.trim_end_matches('/')

@@ -20,7 +20,6 @@ use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::config::inputs::Inputs;
 use crate::config::load;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-use crate::headers::Headers;
 use crate::pipeline::Pipeline;
 use crate::policy::case::{Case, CaseRequest};
 use crate::policy::source::PolicySet;
@@ -266,18 +265,26 @@ impl Ready {
         out: &mut Diagnostics,
     ) -> Option<Self> {
         let sent = &case.request;
+        let pseudo = [
+            (":authority", &sent.host),
+            (":method", &sent.method),
+            (":scheme", &sent.scheme),
+        ];
+        let pseudo = pseudo.map(|(name, value)| (name.to_owned(), value.clone().into_bytes()));
         let lines = sent.headers.iter();
+        let lines = lines.map(|(name, value)| (name.clone(), value.as_bytes().to_vec()));
         let mut draft = Draft {
             target: sent.target.clone(),
-            headers: lines
-                .map(|(name, value)| (name.clone(), value.as_bytes().to_vec()))
-                .collect(),
+            headers: pseudo.into_iter().chain(lines).collect(),
+            rest: check(sent),
         };
         let errors = out.error_count();
         for caller in &sent.callers {
             callers::present(caller, case.now, tenant, parties, &mut draft, out);
         }
-        let check = check(sent, &draft);
+        let path = draft.target.clone().into_bytes();
+        draft.headers.push((":path".to_owned(), path));
+        let check = draft.check();
         (out.error_count() == errors).then_some(Self {
             check,
             stood_in: !sent.callers.is_empty(),
@@ -286,24 +293,14 @@ impl Ready {
     }
 }
 
-/// The check that Envoy would send.
-fn check(sent: &CaseRequest, draft: &Draft) -> RawCheck {
+/// The check that Envoy would send, but for what credentials change.
+fn check(sent: &CaseRequest) -> RawCheck {
     let copy = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    let pseudo = [
-        (":authority", &sent.host),
-        (":method", &sent.method),
-        (":path", &draft.target),
-        (":scheme", &sent.scheme),
-    ];
-    let pseudo = pseudo.map(|(name, value)| (name.to_owned(), value.clone().into_bytes()));
-    let lines = pseudo.iter().chain(&draft.headers);
     RawCheck {
         method: copy(&sent.method),
-        path: copy(&draft.target),
         host: copy(&sent.host),
         scheme: copy(&sent.scheme),
         protocol: copy(&sent.protocol),
-        headers: Headers::new(lines.map(|(name, value)| (name, value))),
         body: copy(&sent.body),
         source: RawPeer {
             address: copy(&sent.client_address),

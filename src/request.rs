@@ -1,10 +1,12 @@
 //! A request that can be read in one way only.
 
 pub mod address;
+pub mod body;
 pub mod host;
 pub mod path;
 pub mod raw;
 pub mod rpc;
+pub mod signed;
 pub mod target;
 
 use bytes::Bytes;

@@ -219,6 +219,9 @@ impl Denial {
         for challenge in challenges(refusal, status, trail) {
             headers.push(("www-authenticate", challenge));
         }
+        if let Some(wanted) = accept_signature(status, trail) {
+            headers.push(("accept-signature", wanted));
+        }
         if let Some(methods) = &refusal.allowed_methods {
             headers.push(("allow", methods.to_string()));
         }
@@ -338,6 +341,21 @@ fn challenges(refusal: &Refusal, status: u16, trail: &Trail) -> Vec<String> {
         });
     }
     challenges
+}
+
+/// What a signature has to be like (RFC 9421 section 5.1), for who got a 401 where one would do.
+fn accept_signature(status: u16, trail: &Trail) -> Option<String> {
+    let authn = trail
+        .route
+        .as_ref()?
+        .authn
+        .as_ref()
+        .filter(|_| status == 401)?;
+    let challenges = authn.challenges(&trail.progress.verified);
+    let mut wanted = challenges
+        .iter()
+        .filter_map(|c| c.accept_signature.as_deref());
+    wanted.next().map(str::to_owned)
 }
 
 /// A problem document. Every text in it is one of ours: ASCII without quotes and backslashes.

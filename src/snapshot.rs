@@ -7,13 +7,16 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use crate::authn::jwt::TokenCache;
+use crate::authn::replay::ReplayMemories;
 use crate::config::inputs::Inputs;
 use crate::config::load::{RevocationFiles, TenantInputs};
+use crate::config::secrets;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::jwks::{self, Fetch, KeySets};
 use crate::policy::compile::{Declared, PolicyTable, Ports};
 use crate::policy::revocation::Revocations;
 use crate::policy::source::PolicySet;
+use crate::policy::source::signed::SecretSource;
 
 /// A policy directory, compiled. Immutable: a request sees one from start to end.
 pub struct Snapshot {
@@ -29,6 +32,8 @@ pub struct Snapshot {
     pub tenants_are_current: bool,
     /// What serves of each tenant, for the snapshot after this one.
     tenants: BTreeMap<String, Arc<PolicySet>>,
+    /// What was used once, for this snapshot and all after it.
+    replays: ReplayMemories,
 }
 
 impl Snapshot {
@@ -66,9 +71,13 @@ impl Snapshot {
         known.extend(&prepared.key_sets);
         let mut kept = prepared.key_sets;
         let mut fetches = prepared.fetches;
+        let replays =
+            previous.map_or_else(ReplayMemories::default, |previous| previous.replays.clone());
         let ports = Ports {
             key_sets: prepared.by_authenticator,
             token_cache: token_cache.clone(),
+            secrets: secrets::read(&inputs.set, &inputs.files, out),
+            replays: replays.clone(),
         };
         let declared = Declared::of(&inputs.set, out);
         let root = declared.root(&inputs.set, &ports, out);
@@ -82,6 +91,8 @@ impl Snapshot {
             let ports = Ports {
                 key_sets: prepared.by_authenticator,
                 token_cache: token_cache.clone(),
+                secrets: secrets::read(set, &inputs.files, out),
+                replays: replays.clone(),
             };
             let tenant = root.tenant(name, set, &ports, out)?;
             kept.extend(&prepared.key_sets);
@@ -138,6 +149,7 @@ impl Snapshot {
             tenants: good,
             tenants_are_current,
             revocations: Arc::new(revocations.index()),
+            replays,
             ..Self::of_table(table)
         }))
     }
@@ -151,6 +163,7 @@ impl Snapshot {
             key_sets: KeySets::default(),
             tenants: BTreeMap::new(),
             tenants_are_current: true,
+            replays: ReplayMemories::default(),
         }
     }
 
@@ -196,6 +209,16 @@ fn check_files(name: &str, tenant: &TenantInputs, out: &mut Diagnostics) {
             Diagnostic::global_error("outside-tenant", message)
                 .with_help("put the file into the tenant's directory"),
         );
+    }
+    // The process's environment is the platform's: a tenant that could use a secret could try to guess it.
+    for secret in tenant.set.secrets() {
+        if let SecretSource::Environment(variable) = &secret.value {
+            let message = format!("the tenant `{name}` may not refer to the variable `{variable}`");
+            out.push(
+                Diagnostic::error("outside-tenant", &secret.place, message)
+                    .with_help("put the secret into a file in the tenant's directory"),
+            );
+        }
     }
 }
 

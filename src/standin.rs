@@ -5,18 +5,25 @@
 //! private half was made just now. From there on the same code judges them as when serving; there is no door
 //! in it to leave open. Nothing that serves may name this module: `tests/it/architecture.rs` holds it to that.
 
+mod requests;
 mod signer;
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::authn::api_key::{self, CannotMint};
 use crate::clock::Timestamp;
+use crate::headers::Headers;
 use crate::policy::source::{
     CredentialKind, FromSource, JwksSource, JwtSource, KindSource, Located, PolicySet,
 };
+use crate::request::Request;
+use crate::request::raw::RawCheck;
+use crate::request::signed::ExternalUrl;
 use crate::secret::Digest;
+use crate::standin::requests::Signers;
 use crate::standin::signer::Signer;
 
 /// How long a token lives unless its claims say otherwise, in seconds.
@@ -30,6 +37,7 @@ pub struct StandIns {
     keys: HashMap<(String, String), String>,
     issuers: HashMap<String, Issuer>,
     places: HashMap<String, Vec<FromSource>>,
+    signers: Signers,
 }
 
 /// An issuer of tokens.
@@ -46,6 +54,8 @@ pub struct Draft {
     pub target: String,
     /// Its header lines; names in lower case.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// The rest of it.
+    pub rest: RawCheck,
 }
 
 /// Why there can be no stand-ins.
@@ -70,8 +80,13 @@ pub fn offline(set: &mut PolicySet) -> Result<bool, CannotStandIn> {
     let mut changed = false;
     for authenticator in &mut set.authenticators {
         let name = &authenticator.name;
-        let Some(KindSource::Jwt(jwt)) = &mut authenticator.value.kind else {
-            continue;
+        let jwt = match &mut authenticator.value.kind {
+            Some(KindSource::Jwt(jwt)) => jwt,
+            Some(KindSource::Signed(signed)) => {
+                changed |= requests::offline(name, signed)?;
+                continue;
+            }
+            _ => continue,
         };
         let source = jwt.jwks.as_ref().map(|jwks| &jwks.value);
         if matches!(source, None | Some(JwksSource::Url { .. })) {
@@ -94,6 +109,7 @@ impl StandIns {
             keys: HashMap::new(),
             issuers: HashMap::new(),
             places: HashMap::new(),
+            signers: Signers::default(),
         };
         let mut prefixes: HashMap<String, Option<String>> = HashMap::new();
         for authenticator in &mut set.authenticators {
@@ -123,6 +139,10 @@ impl StandIns {
                         scheme: "Bearer".to_owned(),
                     }
                 }
+                Some(KindSource::Signed(signed)) => {
+                    made.signers.install(name, signed)?;
+                    continue;
+                }
                 None => continue,
             };
             if places.is_empty() {
@@ -134,6 +154,9 @@ impl StandIns {
             let environment = consumer.value.environment.as_ref();
             let environment = environment.map_or("live", |environment| environment.value.as_str());
             for list in &mut consumer.value.credentials {
+                for credential in &mut list.value {
+                    made.signers.replace(&list.name.value, credential)?;
+                }
                 let Some(prefix) = prefixes.get(&list.name.value) else {
                     continue;
                 };
@@ -188,6 +211,26 @@ impl StandIns {
         issuer.signer.token(&Value::Object(all))
     }
 
+    /// Whether requests are signed for this authenticator, and no credential is put into them.
+    pub fn signs(&self, authenticator: &str) -> bool {
+        self.signers.knows(authenticator)
+    }
+
+    /// Signs a request for an authenticator with the key of this id; webhooks have none. To be done last:
+    /// whatever is changed afterwards was not signed. `external` is the address that the client calls.
+    ///
+    /// # Errors
+    /// Why it cannot be signed.
+    pub fn sign(
+        &self,
+        key: (&str, &str),
+        request: &Request,
+        external: Option<&ExternalUrl>,
+        now: Timestamp,
+    ) -> Result<Vec<(String, String)>, String> {
+        self.signers.sign(key, request, external, now)
+    }
+
     /// Puts a credential where an authenticator reads: into the first of its places that the request leaves
     /// free. Answers whether there is one.
     pub fn present(&self, authenticator: &str, credential: &str, draft: &mut Draft) -> bool {
@@ -202,6 +245,23 @@ impl StandIns {
 }
 
 impl Draft {
+    /// The check that Envoy would make of it.
+    pub fn check(&self) -> RawCheck {
+        let lines = self.headers.iter();
+        RawCheck {
+            path: Bytes::copy_from_slice(self.target.as_bytes()),
+            headers: Headers::new(lines.map(|(name, value)| (name.as_str(), value.as_slice()))),
+            ..self.rest.clone()
+        }
+    }
+
+    /// What signs a request without a body says so, where nothing else does.
+    pub fn say_that_there_is_no_body(&mut self) {
+        if self.rest.body.is_empty() {
+            self.put_header("content-length", "0".to_owned());
+        }
+    }
+
     /// Whether a credential could be put here, because nothing stood here before.
     fn put(&mut self, place: &FromSource, credential: &str) -> bool {
         match place {
@@ -242,6 +302,13 @@ impl Draft {
         }
         free
     }
+}
+
+/// Enough random characters for a secret or a nonce.
+fn random_text() -> Result<String, CannotMint> {
+    let minted = api_key::mint("x_", "test", None)?;
+    let text = String::from_utf8_lossy(minted.plain.expose());
+    Ok(text.rsplit('_').next().unwrap_or_default().to_owned())
 }
 
 /// A key of Portcullis's own format where the authenticator's prefix can begin one, else any text behind the

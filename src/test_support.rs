@@ -21,8 +21,10 @@ use serde_json::{Value, json};
 use crate::audit::{Record, Recorder};
 use crate::authn::jwt::token_cache;
 use crate::authn::key_set::KeySetCell;
+use crate::authn::replay::ReplayMemories;
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::config::inputs::ReferredFiles;
+use crate::config::secrets;
 use crate::config::{decode, yaml};
 use crate::diagnostic::Diagnostics;
 use crate::headers::Headers;
@@ -109,6 +111,12 @@ pub(crate) fn compile_with(
     let ports = Ports {
         key_sets,
         token_cache: token_cache(1 << 20),
+        secrets: secrets::read(
+            set,
+            &ReferredFiles::read(set.referred_files().map(Path::to_owned)),
+            out,
+        ),
+        replays: ReplayMemories::default(),
     };
     compile::compile(set, &ports, out)
 }
@@ -369,4 +377,13 @@ pub(crate) fn with(claims: &Value, name: &str, value: Value) -> Value {
         members.insert(name.to_owned(), value);
     }
     claims
+}
+
+/// A route that serves an environment, and nothing else that bears on proving.
+pub(crate) fn on(environment: &str) -> crate::authn::On<'_> {
+    crate::authn::On {
+        environment,
+        external: None,
+        uses_up: true,
+    }
 }

@@ -175,6 +175,42 @@ reasons! {
     /// `exp` has passed.
     TokenExpired = "token_expired", CredentialsExpired,
         "The access token has expired. Get a new one and retry.";
+    /// The signature, or one of its parameters, cannot be read.
+    SignatureMalformed = "signature_malformed", CredentialsInvalid,
+        "The signature or one of its parameters cannot be read.";
+    /// No key of the name that the signature states.
+    SignatureKeyUnknown = "signature_key_unknown", CredentialsInvalid,
+        "The signature does not match. Check the key, its name, and what was signed.";
+    /// The signature's algorithm is not among the configured ones, or does not fit the key.
+    SignatureAlgorithmRefused = "signature_algorithm_refused", CredentialsInvalid,
+        "The signature's algorithm is not accepted here.";
+    /// The signature leaves out something that it must cover.
+    SignatureIncomplete = "signature_incomplete", CredentialsInvalid,
+        "The signature does not cover all that it must.";
+    /// The signature covers something that the request does not have, or that cannot be taken from it.
+    SignatureComponentRefused = "signature_component_refused", CredentialsInvalid,
+        "The signature covers something that cannot be taken from this request.";
+    /// The signature is meant for another service, region or realm.
+    SignatureScopeMismatch = "signature_scope_mismatch", CredentialsInvalid,
+        "The signature is meant for another service, region or realm.";
+    /// The signature does not match.
+    SignatureMismatch = "signature_mismatch", CredentialsInvalid,
+        "The signature does not match. Check the key, its name, and what was signed.";
+    /// The signature's time lies ahead.
+    SignatureNotYetValid = "signature_not_yet_valid", CredentialsInvalid,
+        "The signature's time lies ahead. Check the clock of the machine that signed.";
+    /// The signature is too old.
+    SignatureExpired = "signature_expired", CredentialsExpired,
+        "The signature has expired. Sign the request anew.";
+    /// The signature, or its nonce, was seen before.
+    SignatureReplayed = "signature_replayed", CredentialsInvalid,
+        "This request was sent before. Sign each request anew, with a nonce of its own.";
+    /// The body is another than its digest says.
+    BodyDigestMismatch = "body_digest_mismatch", CredentialsInvalid,
+        "The body does not match its digest.";
+    /// The signature covers the body, and Envoy did not hand over all of it.
+    BodyUnavailable = "body_unavailable", CredentialsInvalid,
+        "The signature covers a body that cannot be checked here: too large, streamed, or of unknown length.";
     /// The credential, its subject or its consumer was revoked.
     CredentialsRevoked = "credentials_revoked", CredentialsInvalid,
         "The credential is no longer valid.";
@@ -225,6 +261,9 @@ reasons! {
         "This request is not allowed.";
     /// Something that the decision needs did not answer.
     DependencyUnavailable = "dependency_unavailable", Unavailable,
+        "The request could not be checked just now. Retry later.";
+    /// The memory of used nonces and signatures is full; what cannot be remembered is refused.
+    ReplayMemoryFull = "replay_memory_full", Unavailable,
         "The request could not be checked just now. Retry later.";
     /// The check outlived its budget.
     DeadlineExceeded = "deadline_exceeded", Unavailable,

@@ -3,8 +3,12 @@
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body::Frame;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -16,6 +20,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::app::io::{Accepted, Io, OpenConnections, OpenGuard};
+use crate::envoy::frame::OneMessage;
 use crate::envoy::service::{Authorization, CHECK, Engine};
 
 /// The descriptors of the services that reflection tells of.
@@ -209,9 +214,7 @@ impl<E: Engine, H: Health> Worker<E, H> {
             .build_v1()
             .map_err(|error| error.to_string())?;
         let services = Services {
-            others: Routes::new(service.clone())
-                .add_service(health)
-                .add_service(reflection),
+            others: Routes::new(health).add_service(reflection),
             checks: service,
         };
         let mut connections = JoinSet::new();
@@ -292,16 +295,54 @@ impl<E> Clone for Services<E> {
 }
 
 impl<E: Engine> hyper::service::Service<http::Request<Incoming>> for Services<E> {
-    type Response = http::Response<Body>;
+    type Response = http::Response<Said>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
-        let request = request.map(Body::new);
         if request.uri().path() == CHECK {
-            return self.checks.clone().call(request);
+            let checks = self.checks.clone();
+            return Box::pin(
+                checks
+                    .check(request)
+                    .map(|answer| Ok(answer.map(Said::Check))),
+            );
         }
         let mut others = self.others.clone();
-        Box::pin(async move { others.call(request).await })
+        Box::pin(async move {
+            let answer = others.call(request.map(Body::new)).await?;
+            Ok(answer.map(Said::Other))
+        })
+    }
+}
+
+/// The body of an answer.
+enum Said {
+    Check(OneMessage),
+    Other(Body),
+}
+
+impl http_body::Body for Said {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        match self.get_mut() {
+            Self::Check(message) => {
+                let polled = Pin::new(message).poll_frame(context);
+                polled.map(|frame| frame.map(|Ok(frame)| Ok(frame)))
+            }
+            Self::Other(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Check(message) => message.is_end_stream(),
+            Self::Other(body) => body.is_end_stream(),
+        }
     }
 }

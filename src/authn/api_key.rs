@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
@@ -52,12 +53,7 @@ impl KeyRecord {
         own: Option<ScopeSet>,
         consumer: Arc<Consumer>,
     ) -> Self {
-        let scopes = match (own, &consumer.ceiling) {
-            (Some(own), Some(ceiling)) => own.cut_to(ceiling),
-            (Some(own), None) => own,
-            (None, Some(ceiling)) => ceiling.clone(),
-            (None, None) => ScopeSet::default(),
-        };
+        let scopes = consumer.scopes_of_key(own);
         let principal_id = format!("{authenticator}:{}", consumer.name).into();
         Self {
             id: id.into(),
@@ -75,7 +71,7 @@ impl KeyRecord {
 pub struct ApiKeys {
     /// What its keys begin with, where said.
     pub prefix: Option<Box<str>>,
-    by_bucket: HashMap<u64, Vec<Arc<KeyRecord>>>,
+    by_bucket: HashMap<u64, Vec<Arc<KeyRecord>>, RandomState>,
 }
 
 impl ApiKeys {
@@ -83,7 +79,7 @@ impl ApiKeys {
     pub fn new(prefix: Option<&str>) -> Self {
         Self {
             prefix: prefix.map(Into::into),
-            by_bucket: HashMap::new(),
+            by_bucket: HashMap::default(),
         }
     }
 

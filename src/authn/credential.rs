@@ -9,6 +9,8 @@ use bytes::Bytes;
 
 use crate::headers::{Headers, Single};
 use crate::request::Request;
+use crate::request::body::Body;
+use crate::request::target::form_parameters;
 use crate::verdict::{Reason, Refusal};
 
 /// A place that credentials are read from.
@@ -20,6 +22,18 @@ pub enum Container {
     Query(Box<str>),
     /// A cookie.
     Cookie(Box<str>),
+    /// A field of a form in the body, by its decoded name. Nothing can be taken out of a body.
+    Form(Box<str>),
+}
+
+/// How a place is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// An authentication scheme stands before the credential.
+    pub by_scheme: bool,
+    /// Schemes whose credentials are lists of parameters with commas between (RFC 9110 section 11.4). Who reads
+    /// such a list refuses what another line has added to it.
+    pub with_parameters: Vec<Box<str>>,
 }
 
 /// What one place holds.
@@ -53,42 +67,83 @@ fn ambiguous(what: &'static str) -> Refusal {
 }
 
 impl Container {
-    /// Reads this place. `by_scheme` says that an authenticator reads it by scheme.
+    /// Reads this place.
     ///
     /// # Errors
     /// `credentials_ambiguous` where the place holds more than one value, as far as that can be seen:
     /// Envoy joins lines of one name by a comma, which no credential that is read here may hold.
-    pub fn read(&self, request: &Request, by_scheme: bool) -> Result<Held, Refusal> {
+    pub fn read(&self, request: &Request, reading: &Reading) -> Result<Held, Refusal> {
         match self {
             Self::Header(name) => match request.headers().single(name) {
                 Single::Absent => Ok(Held::Nothing),
                 Single::Several => Err(ambiguous("a header with a credential was sent twice")),
-                Single::One(value) => read_header(request.headers(), value, by_scheme),
+                Single::One(value) => read_header(request.headers(), value, reading),
             },
             Self::Query(name) => read_query(request, name),
             Self::Cookie(name) => read_cookie(request, name),
+            Self::Form(name) => Ok(match form_field(request, name) {
+                Some(value) => Held::Value(Bytes::from(value)),
+                None => Held::Nothing,
+            }),
+        }
+    }
+
+    /// Whether anything stands here, one value or many.
+    pub fn holds_any(&self, request: &Request) -> bool {
+        match self {
+            Self::Header(name) => {
+                let mut lines = request.headers().all(name);
+                lines.any(|value| !value.trim_ascii().is_empty())
+            }
+            Self::Query(name) => {
+                let mut parameters = request.target().parameters();
+                parameters.any(|(sent, _)| sent.as_ref() == name.as_bytes())
+            }
+            Self::Cookie(name) => cookies(request).any(|(sent, _)| sent == name.as_bytes()),
+            Self::Form(name) => form_field(request, name).is_some(),
         }
     }
 }
 
-fn read_header(headers: &Headers, value: &[u8], by_scheme: bool) -> Result<Held, Refusal> {
+/// A field of a form, if the body is one and all of it is there.
+fn form_field(request: &Request, name: &str) -> Option<Vec<u8>> {
+    let mut types = request.headers().all("content-type");
+    let form = types.any(|value| {
+        let media = value.split(|&byte| byte == b';').next().unwrap_or_default();
+        media
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+    });
+    let Body::Whole(body) = request.body() else {
+        return None;
+    };
+    let mut fields = form_parameters(&body).filter(|_| form);
+    fields
+        .find(|(sent, _)| sent.as_ref() == name.as_bytes())
+        .map(|(_, value)| value.into_owned())
+}
+
+fn read_header(headers: &Headers, value: &[u8], reading: &Reading) -> Result<Held, Refusal> {
     let value = value.trim_ascii();
     if value.is_empty() {
         return Ok(Held::Nothing);
-    }
-    if value.contains(&b',') {
-        return Err(ambiguous(
-            "a header with a credential holds a comma, as two joined lines do",
-        ));
-    }
-    if !by_scheme {
-        return Ok(Held::Value(headers.share(value)));
     }
     let end = value
         .iter()
         .position(|&byte| byte == b' ')
         .unwrap_or(value.len());
     let (scheme, credential) = value.split_at_checked(end).unwrap_or((value, &[]));
+    let mut lists = reading.with_parameters.iter();
+    let is_list =
+        reading.by_scheme && lists.any(|list| scheme.eq_ignore_ascii_case(list.as_bytes()));
+    if value.contains(&b',') && !is_list {
+        return Err(ambiguous(
+            "a header with a credential holds a comma, as two joined lines do",
+        ));
+    }
+    if !reading.by_scheme {
+        return Ok(Held::Value(headers.share(value)));
+    }
     Ok(Held::Scheme {
         scheme: headers.share(scheme),
         credential: headers.share(credential.trim_ascii_start()),
@@ -214,6 +269,7 @@ impl Stripped {
                 }
                 Container::Query(name) => stripped.parameters.extend(sent_names(request, name)),
                 Container::Cookie(name) => taken.push(name.as_bytes()),
+                Container::Form(_) => {}
             }
         }
         if !taken.is_empty() && cookies(request).any(|(name, _)| taken.contains(&name)) {

@@ -1,5 +1,7 @@
 //! How a caller came to be let past authentication.
 
+use std::sync::Arc;
+
 use crate::authn::principal::Principal;
 use crate::policy::authorise::ShadowPermit;
 
@@ -27,9 +29,9 @@ impl Identity {
     }
 
     /// The principal of a proven caller.
-    pub const fn principal(&self) -> Option<&Principal> {
+    pub fn principal(&self) -> Option<&Principal> {
         match self {
-            Self::Proven(proven) => Some(&proven.principal),
+            Self::Proven(proven) => Some(proven.principal()),
             Self::Public | Self::Anonymous(_) | Self::Unproven(_) => None,
         }
     }
@@ -46,9 +48,12 @@ impl AnonymousPermit {
     }
 }
 
-/// A caller whom the route's demand was met by.
+/// A caller whom the route's demand was met by. What was proven is shared: the audit trail keeps it too.
 #[derive(Clone, Debug)]
-pub struct Proven {
+pub struct Proven(Arc<Members>);
+
+#[derive(Debug)]
+struct Members {
     principal: Principal,
     others: Vec<Principal>,
     aside: Vec<Principal>,
@@ -56,46 +61,42 @@ pub struct Proven {
 
 impl Proven {
     /// By one credential.
-    pub(in crate::authn) const fn alone(principal: Principal) -> Self {
-        Self {
-            principal,
-            others: Vec::new(),
-            aside: Vec::new(),
-        }
+    pub(in crate::authn) fn alone(principal: Principal) -> Self {
+        Self::among(principal, Vec::new(), Vec::new())
     }
 
     /// With what else was verified: the further members, and what stood aside.
-    pub(in crate::authn) const fn among(
+    pub(in crate::authn) fn among(
         principal: Principal,
         others: Vec<Principal>,
         aside: Vec<Principal>,
     ) -> Self {
-        Self {
+        Self(Arc::new(Members {
             principal,
             others,
             aside,
-        }
+        }))
     }
 
     /// Whom the request counts as: its scopes are the caller's.
-    pub const fn principal(&self) -> &Principal {
-        &self.principal
+    pub fn principal(&self) -> &Principal {
+        &self.0.principal
     }
 
     /// The further members of an all-of, in order.
     pub fn others(&self) -> &[Principal] {
-        &self.others
+        &self.0.others
     }
 
     /// Whoever was verified for an alternative that was then left. They prove nothing here, but what is
     /// wrong with them refuses all the same.
     pub fn aside(&self) -> &[Principal] {
-        &self.aside
+        &self.0.aside
     }
 
     /// The principal and the others.
     pub fn all(&self) -> impl Iterator<Item = &Principal> + Clone {
-        std::iter::once(&self.principal).chain(&self.others)
+        std::iter::once(&self.0.principal).chain(&self.0.others)
     }
 
     /// What the authenticator of this name proved: `auth["name"]`.

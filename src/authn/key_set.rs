@@ -12,6 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
+use crate::authn::http_signature::key::VerifyKey;
 use crate::clock::Clock;
 use crate::secret::Digest;
 
@@ -66,6 +67,8 @@ pub struct VerificationKey {
     /// The only algorithm it may be used with, where its JWK says so.
     algorithm: Option<Box<str>>,
     key: DecodingKey,
+    /// The same key for HTTP message signatures, if it is for one of their algorithms and says which.
+    signing: Option<VerifyKey>,
 }
 
 impl VerificationKey {
@@ -81,6 +84,11 @@ impl VerificationKey {
     /// The key itself.
     pub const fn key(&self) -> &DecodingKey {
         &self.key
+    }
+
+    /// The key for HTTP message signatures.
+    pub const fn signing(&self) -> Option<&VerifyKey> {
+        self.signing.as_ref()
     }
 }
 
@@ -265,6 +273,7 @@ fn read_key(jwk: &Value) -> Result<VerificationKey, &'static str> {
         key_type,
         algorithm,
         key,
+        signing: VerifyKey::from_jwk(jwk, None).ok(),
     })
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::authn::credential::{Container, Held};
 use crate::authn::demand::Demand;
 use crate::authn::jwt::{UnverifiedToken, VerifiedToken};
+use crate::authn::places::PlaceReaders;
 use crate::authn::principal::Principal;
-use crate::authn::{Authenticator, Method, PlaceReaders, RouteAuthn};
+use crate::authn::{Authenticator, Method, RouteAuthn};
 use crate::clock::Timestamp;
 use crate::consumer::Consumer;
 use crate::policy::observe::event::{
@@ -72,14 +73,20 @@ impl RouteAuthn {
             Err(_) => (Holds::Several, None),
         };
         Event::Place(PlaceRead {
-            place: match &place.container {
-                Container::Header(name) => format!("header {name}"),
-                Container::Query(name) => format!("query parameter {name}"),
-                Container::Cookie(name) => format!("cookie {name}"),
-            },
+            place: described(&place.container),
             holds,
             scheme,
             readers: readers.collect(),
+        })
+    }
+
+    /// A part of a signature, which no value has to be shown of.
+    pub(super) fn told_part(&self, authenticator: &Authenticator, container: &Container) -> Event {
+        Event::Place(PlaceRead {
+            place: described(container),
+            holds: Holds::Value,
+            scheme: None,
+            readers: vec![authenticator.name.to_string()],
         })
     }
 
@@ -114,11 +121,21 @@ impl RouteAuthn {
 
 impl Method {
     /// The kind, as configurations name it.
-    pub(super) const fn kind(&self) -> &'static str {
+    pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::ApiKey(_) => "api_key",
             Self::Jwt(..) => "jwt",
+            Self::Signed(signed) => signed.kind(),
         }
+    }
+}
+
+fn described(container: &Container) -> String {
+    match container {
+        Container::Header(name) => format!("header {name}"),
+        Container::Query(name) => format!("query parameter {name}"),
+        Container::Cookie(name) => format!("cookie {name}"),
+        Container::Form(name) => format!("form field {name}"),
     }
 }
 

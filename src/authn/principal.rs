@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::authn::api_key::KeyRecord;
 use crate::authn::jwt::VerifiedToken;
+use crate::authn::signed::Signer;
 use crate::clock::Timestamp;
 use crate::consumer::Consumer;
 use crate::policy::scope::ScopeSet;
@@ -25,6 +26,7 @@ pub struct Principal {
 enum Proof {
     Key(Arc<KeyRecord>),
     Token(Arc<VerifiedToken>),
+    Signature(Arc<Signer>),
 }
 
 impl Principal {
@@ -49,6 +51,17 @@ impl Principal {
         }
     }
 
+    /// From a signature that was verified.
+    pub(in crate::authn) fn of_signer(authenticator: Arc<str>, signer: Arc<Signer>) -> Self {
+        let consumer = signer.consumer.clone();
+        Self {
+            authenticator,
+            proof: Proof::Signature(signer),
+            consumer,
+            cut: None,
+        }
+    }
+
     /// Names the consumer that a token belongs to; its ceiling cuts the token's scopes.
     pub(in crate::authn) fn belongs_to(&mut self, consumer: Arc<Consumer>) {
         self.cut = consumer
@@ -63,22 +76,26 @@ impl Principal {
         match &self.proof {
             Proof::Key(key) => &key.principal_id,
             Proof::Token(token) => &token.principal_id,
+            Proof::Signature(signer) => &signer.principal_id,
         }
     }
 
-    /// `principal.subject`: unique within its authenticator only. For an API key its consumer's name.
+    /// `principal.subject`: unique within its authenticator only. For an API key or a signing key its
+    /// consumer's name.
     pub fn subject(&self) -> &str {
         match &self.proof {
             Proof::Key(key) => &key.consumer.name,
             Proof::Token(token) => &token.subject,
+            Proof::Signature(signer) => &signer.subject,
         }
     }
 
     /// `principal.kind`.
-    pub const fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match &self.proof {
             Proof::Key(_) => "api_key",
             Proof::Token(_) => "jwt",
+            Proof::Signature(signer) => signer.kind,
         }
     }
 
@@ -98,6 +115,7 @@ impl Principal {
             (Some(cut), _) => cut,
             (None, Proof::Key(key)) => &key.scopes,
             (None, Proof::Token(token)) => &token.scopes,
+            (None, Proof::Signature(signer)) => &signer.scopes,
         }
     }
 
@@ -112,7 +130,7 @@ impl Principal {
     /// `principal.roles`: its consumer's, and those that its claims stand for. A name may stand twice.
     pub fn roles(&self) -> impl Iterator<Item = &Arc<str>> + Clone {
         let claimed: &[Arc<str>] = match &self.proof {
-            Proof::Key(_) => &[],
+            Proof::Key(_) | Proof::Signature(_) => &[],
             Proof::Token(token) => &token.roles,
         };
         let consumer = self.consumer.as_deref();
@@ -125,10 +143,11 @@ impl Principal {
         self.roles().any(|held| held == role)
     }
 
-    /// `principal.credential_id`: a key's id or a token's `jti`. Never the credential.
+    /// `principal.credential_id`: a key's id, a token's `jti`. Never the credential.
     pub fn credential_id(&self) -> Option<&str> {
         match &self.proof {
             Proof::Key(key) => Some(&key.id),
+            Proof::Signature(signer) => Some(&signer.id),
             Proof::Token(token) => token.token_id.as_deref(),
         }
     }
@@ -136,7 +155,7 @@ impl Principal {
     /// A token's `jti`.
     pub fn token_id(&self) -> Option<&str> {
         match &self.proof {
-            Proof::Key(_) => None,
+            Proof::Key(_) | Proof::Signature(_) => None,
             Proof::Token(token) => token.token_id.as_deref(),
         }
     }
@@ -144,7 +163,7 @@ impl Principal {
     /// The session that a token belongs to: its claim `sid`.
     pub fn session(&self) -> Option<&str> {
         match &self.proof {
-            Proof::Key(_) => None,
+            Proof::Key(_) | Proof::Signature(_) => None,
             Proof::Token(token) => token.claims.get("sid").and_then(Value::as_str),
         }
     }
@@ -152,7 +171,8 @@ impl Principal {
     /// When the credential was issued, as far as it says: a token's `iat`.
     pub fn issued_at(&self) -> Option<Timestamp> {
         match &self.proof {
-            Proof::Key(_) => None,
+            // A key that was stolen signs at any time.
+            Proof::Key(_) | Proof::Signature(_) => None,
             Proof::Token(token) => {
                 let issued = token.claims.get("iat").and_then(Value::as_i64);
                 issued.map(Timestamp::from_seconds)
@@ -171,6 +191,7 @@ impl Principal {
     pub fn expires_at(&self) -> Option<Timestamp> {
         match &self.proof {
             Proof::Key(key) => key.expires,
+            Proof::Signature(signer) => signer.expires,
             Proof::Token(token) => Some(Timestamp::from_seconds(token.expires_at)),
         }
     }
@@ -178,7 +199,9 @@ impl Principal {
     /// `principal.claims`: an object; empty for an API key.
     pub fn claims(&self) -> Cow<'_, Value> {
         match &self.proof {
-            Proof::Key(_) => Cow::Owned(Value::Object(serde_json::Map::new())),
+            Proof::Key(_) | Proof::Signature(_) => {
+                Cow::Owned(Value::Object(serde_json::Map::new()))
+            }
             Proof::Token(token) => Cow::Borrowed(&token.claims),
         }
     }

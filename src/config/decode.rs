@@ -8,6 +8,7 @@ mod defaults;
 mod levels;
 mod policies;
 mod revocations;
+mod signed;
 mod tenants;
 
 use std::path::Path;
@@ -35,7 +36,7 @@ pub fn file(node: &Node, directory: &Path, set: &mut PolicySet, out: &mut Diagno
         set.roles.extend(named(node, "`roles`", out, levels::role));
     }
     if let Some(node) = fields.get("consumers") {
-        consumers::section(node, &mut set.consumers, out);
+        consumers::section(node, directory, &mut set.consumers, out);
     }
     if let Some(node) = fields.get("defaults") {
         policies::defaults(node, &mut set.defaults, out);

@@ -7,6 +7,7 @@ mod authenticators;
 mod cases;
 mod consumers;
 mod levels;
+mod signed;
 
 pub use self::authenticators::{API_KEY, AUTHENTICATOR, CLAIMED_ROLES, JWKS, JWT, PLACE};
 pub use self::cases::{CALLER as TEST_CALLER, CASE, EXPECT, METADATA, REQUEST, TESTS_FILE};
@@ -14,6 +15,10 @@ pub use self::consumers::{CONSUMER, CREDENTIAL, REVOCATION, ROLE, TENANT};
 pub use self::levels::{
     CALLER, CLIENT_ADDRESS, CORS, DEFAULTS, DEMAND, ERRORS, GRPC, INJECTED, PATHS, POLICY, REQUIRE,
     REQUIRED_ROLES, REQUIRED_SCOPES, ROUTE, SHORT_ROUTE,
+};
+
+pub use self::signed::{
+    CUSTOM_TIMESTAMP, CUSTOM_WEBHOOK, HMAC, HTTP_SIGNATURE, OAUTH1, SECRET, SIGV4, TOKEN, WEBHOOK,
 };
 
 use crate::config::shape::{Shape, Type, key, later};

@@ -20,28 +20,33 @@ const OVERWRITE_IF_EXISTS: u64 = 3;
 /// The encoded `CheckResponse`.
 pub fn response(verdict: &Verdict) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
+    write(&mut out, verdict);
+    out
+}
+
+/// Appends the encoded `CheckResponse`.
+pub fn write(out: &mut Vec<u8>, verdict: &Verdict) {
     match verdict {
         Verdict::Allow(allow) => {
-            nested(&mut out, 1, |_| {}); // status { code: 0 }
-            nested(&mut out, 3, |out| ok_response(out, allow));
-            nested(&mut out, 4, |out| metadata(out, &allow.facts()));
+            nested(out, 1, |_| {}); // status { code: 0 }
+            nested(out, 3, |out| ok_response(out, allow));
+            nested(out, 4, |out| metadata(out, &allow.facts()));
         }
         Verdict::Deny(denial) => {
-            nested(&mut out, 1, |out| number(out, 1, PERMISSION_DENIED));
-            nested(&mut out, 2, |out| {
+            nested(out, 1, |out| number(out, 1, PERMISSION_DENIED));
+            nested(out, 2, |out| {
                 denied_response(out, denial.status(), denial.headers(), denial.body());
             });
-            nested(&mut out, 4, |out| metadata(out, &denial.facts()));
+            nested(out, 4, |out| metadata(out, &denial.facts()));
         }
         Verdict::Reply(reply) => {
-            nested(&mut out, 1, |out| number(out, 1, PERMISSION_DENIED));
-            nested(&mut out, 2, |out| {
+            nested(out, 1, |out| number(out, 1, PERMISSION_DENIED));
+            nested(out, 2, |out| {
                 denied_response(out, reply.status(), reply.headers(), "");
             });
-            nested(&mut out, 4, |out| metadata(out, &reply.facts()));
+            nested(out, 4, |out| metadata(out, &reply.facts()));
         }
     }
-    out
 }
 
 fn ok_response(out: &mut Vec<u8>, allow: &Allow) {

@@ -4,28 +4,23 @@
 //! frame that cannot be read, a message over the limit, a panic, too many checks, no time left) ends
 //! here as an encoded denial.
 
-use std::convert::Infallible;
+use std::fmt::Display;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body::Frame;
+use http_body::Body;
 use tokio::time::Instant;
-use tonic::Status;
-use tonic::body::Body;
-use tonic::codegen::Service;
-use tonic::server::{Grpc, NamedService, UnaryService};
 
 use crate::audit::trace_context::TraceContext;
-use crate::envoy::codec::{CheckCodec, Decoded};
-use crate::envoy::encode;
+use crate::envoy::frame::{self, OneMessage};
+use crate::envoy::{decode, encode};
 use crate::pipeline::panicked;
 use crate::request::raw::RawCheck;
 use crate::verdict::{Reason, Refusal, Verdict};
@@ -138,103 +133,62 @@ impl<E: Engine> Authorization<E> {
         }
     }
 
-    fn refuse(
-        &self,
-        reason: Reason,
-        detail: impl Into<std::borrow::Cow<'static, str>>,
-    ) -> Response<Body> {
-        answer(&self.engine.refuse(&Refusal::new(reason, detail)))
-    }
-
-    async fn handle(self, request: Request<Body>) -> Response<Body> {
+    /// Answers one call of [`CHECK`], whatever it holds: its body is one gRPC message.
+    pub async fn check<B>(self, call: Request<B>) -> Response<OneMessage>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Display,
+    {
         let Some(_entered) = self.in_flight.enter() else {
             let detail = format!("more than {} checks are in flight", self.in_flight.most);
-            return self.refuse(Reason::Overloaded, detail);
+            return answer(&self.refuse(Reason::Overloaded, detail));
         };
-        let budget = budget(request.headers(), self.bounds.check_timeout);
-        let trace = request.headers().get("traceparent");
+        let (head, body) = call.into_parts();
+        let begun = Instant::now();
+        let budget = budget(&head.headers, self.bounds.check_timeout);
+        let trace = head.headers.get("traceparent");
         let trace = trace.and_then(|value| TraceContext::parse(value.as_bytes()));
-        let deadline = Instant::now() + budget;
-        let unary = Unary {
-            engine: Arc::clone(&self.engine),
-            deadline,
-            trace,
-        };
-        let mut grpc = Grpc::new(CheckCodec)
-            .max_decoding_message_size(self.bounds.max_check_bytes)
-            .max_encoding_message_size(usize::MAX);
-        // The engine keeps to the deadline; this bounds what comes before it, a message that trickles in.
-        // Pinned where it stands: moving it into the timeout would copy all of its state.
-        let call = pin!(grpc.unary(unary, request));
-        let all = tokio::time::timeout_at(deadline + MARGIN / 2, call);
-        match AssertUnwindSafe(all).catch_unwind().await {
-            Ok(Ok(response)) => match Status::from_header_map(response.headers()) {
-                // A response that holds a message has its status in the trailers.
-                None => response,
-                Some(status) => {
-                    let detail = format!("the check could not be read: {}", status.message());
-                    self.refuse(Reason::RequestMalformed, detail)
+        drop(head);
+        let judged = async {
+            match frame::read(body, self.bounds.max_check_bytes).await {
+                Ok(message) => {
+                    let left = budget.saturating_sub(begun.elapsed());
+                    self.judge(message, left, trace).await
                 }
-            },
-            Ok(Err(_)) => self.refuse(
+                Err(unreadable) => self.refuse(
+                    Reason::RequestMalformed,
+                    format!("the check could not be read: {unreadable}"),
+                ),
+            }
+        };
+        // The engine keeps to its budget; this bounds what comes before it, a message that trickles in.
+        // Pinned where it stands: moving it into the timeout would copy all of its state.
+        let judged = pin!(AssertUnwindSafe(judged).catch_unwind());
+        let verdict = match tokio::time::timeout_at(begun + budget + MARGIN / 2, judged).await {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(panic)) => self.engine.refuse(&panicked(panic.as_ref())),
+            Err(_) => self.refuse(
                 Reason::DeadlineExceeded,
                 "the check's message did not arrive in time",
             ),
-            Err(panic) => answer(&self.engine.refuse(&panicked(panic.as_ref()))),
+        };
+        answer(&verdict)
+    }
+
+    async fn judge(
+        &self,
+        message: Bytes,
+        budget: Duration,
+        trace: Option<TraceContext>,
+    ) -> Verdict {
+        match decode::check(message) {
+            Ok(raw) => self.engine.check(raw, budget, trace).await,
+            Err(undecodable) => self.refuse(Reason::RequestMalformed, undecodable.to_string()),
         }
     }
-}
 
-impl<E: Engine> Service<Request<Body>> for Authorization<E> {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if request.uri().path() != CHECK {
-            let unknown = Status::unimplemented("the one method is Check");
-            return Box::pin(std::future::ready(Ok(unknown.into_http())));
-        }
-        let service = self.clone();
-        Box::pin(service.handle(request).map(Ok))
-    }
-}
-
-impl<E> NamedService for Authorization<E> {
-    const NAME: &'static str = "envoy.service.auth.v3.Authorization";
-}
-
-/// One call.
-struct Unary<E> {
-    engine: Arc<E>,
-    deadline: Instant,
-    trace: Option<TraceContext>,
-}
-
-impl<E: Engine> UnaryService<Decoded> for Unary<E> {
-    type Response = Vec<u8>;
-    type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<Vec<u8>>, Status>> + Send>>;
-
-    fn call(&mut self, request: tonic::Request<Decoded>) -> Self::Future {
-        let engine = Arc::clone(&self.engine);
-        let (deadline, trace) = (self.deadline, self.trace);
-        Box::pin(async move {
-            let verdict = match request.into_inner() {
-                Ok(raw) => {
-                    let budget = deadline.saturating_duration_since(Instant::now());
-                    engine.check(raw, budget, trace).await
-                }
-                Err(undecodable) => engine.refuse(&Refusal::new(
-                    Reason::RequestMalformed,
-                    undecodable.to_string(),
-                )),
-            };
-            Ok(tonic::Response::new(encode::response(&verdict)))
-        })
+    fn refuse(&self, reason: Reason, detail: impl Into<std::borrow::Cow<'static, str>>) -> Verdict {
+        self.engine.refuse(&Refusal::new(reason, detail))
     }
 }
 
@@ -268,49 +222,15 @@ fn grpc_timeout(value: &[u8]) -> Option<Duration> {
     })
 }
 
-/// A whole gRPC response around a verdict, for where tonic has none to give.
-fn answer(verdict: &Verdict) -> Response<Body> {
-    let message = encode::response(verdict);
-    let mut frame = BytesMut::with_capacity(message.len() + 5);
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-    frame.put_slice(&message);
-    let mut response = Response::new(Body::new(OneMessage {
-        data: Some(frame.freeze()),
-        ended: false,
-    }));
+/// A whole gRPC response around a verdict.
+fn answer(verdict: &Verdict) -> Response<OneMessage> {
+    let body = OneMessage::new(|out| encode::write(out, verdict));
+    let mut response = Response::new(body);
     response.headers_mut().insert(
         http::header::CONTENT_TYPE,
         HeaderValue::from_static("application/grpc"),
     );
     response
-}
-
-/// A body of one gRPC frame and the trailers of success.
-struct OneMessage {
-    data: Option<Bytes>,
-    ended: bool,
-}
-
-impl http_body::Body for OneMessage {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Some(data) = self.data.take() {
-            return Poll::Ready(Some(Ok(Frame::data(data))));
-        }
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        self.ended = true;
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", HeaderValue::from_static("0"));
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
-    }
 }
 
 #[cfg(test)]

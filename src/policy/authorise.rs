@@ -5,10 +5,10 @@ mod observed;
 
 use std::sync::Arc;
 
-use crate::authn::Progress;
 use crate::authn::credential::Stripped;
 use crate::authn::identity::{Identity, Proven};
 use crate::authn::principal::Principal;
+use crate::authn::{On, Progress};
 use crate::clock::{Clock, Timestamp};
 use crate::policy::compile::PolicyTable;
 use crate::policy::expression::Outcome;
@@ -25,6 +25,8 @@ pub struct Routed {
     request: Request,
     route: Arc<Route>,
     permit: Option<ShadowPermit>,
+    /// Whether what may be used once is used up.
+    uses_up: bool,
 }
 
 /// That a request is covered by a route in shadow and by no other, and that `unenforced: allow` stands.
@@ -85,6 +87,7 @@ impl Routed {
             request,
             route,
             permit,
+            uses_up: true,
         })
     }
 
@@ -108,9 +111,13 @@ impl Routed {
             (Some(permit), _) => (Identity::Unproven(permit.clone()), Stripped::default()),
             (None, None) => (Identity::Public, Stripped::default()),
             (None, Some(authn)) => {
-                let environment = &self.route.environment;
+                let on = On {
+                    environment: &self.route.environment,
+                    external: self.route.external.as_deref(),
+                    uses_up: self.uses_up,
+                };
                 authn
-                    .authenticate(&self.request, environment, clock, progress, observer)
+                    .authenticate(&self.request, on, clock, progress, observer)
                     .await?
             }
         };
@@ -302,6 +309,7 @@ impl InShadow {
             request: request.clone(),
             route: Arc::clone(route),
             permit: None,
+            uses_up: false,
         }))
     }
 

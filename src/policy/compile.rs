@@ -14,14 +14,19 @@ mod managed;
 mod owners;
 mod routes;
 mod rules;
+mod signed;
 mod tenants;
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use self::signed::webhook_scheme;
 
 use crate::authn::Authenticator;
 use crate::authn::jwt::TokenCache;
 use crate::authn::key_set::KeySetCell;
+use crate::authn::replay::ReplayMemories;
 use crate::consumer::Consumer;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, excerpt, nearest};
 use crate::policy::compile::index::{CompiledPolicy, Ready};
@@ -31,9 +36,11 @@ use crate::policy::compile::tenants::{Bounds, Party};
 use crate::policy::inject::Owned;
 use crate::policy::pattern::{HostPattern, PathPattern};
 use crate::policy::route::RouteIndex;
+use crate::policy::source::signed::SecretSource;
 use crate::policy::source::{Located, Mode, Named, PolicySet};
 use crate::request::path::Relaxations;
 use crate::request::{Reading, Request};
+use crate::secret::Secret;
 
 /// The environment of consumers and routes where nothing is said.
 pub const DEFAULT_ENVIRONMENT: &str = "live";
@@ -47,6 +54,37 @@ pub struct Ports {
     pub key_sets: HashMap<String, Arc<KeySetCell>>,
     /// Verified tokens.
     pub token_cache: TokenCache,
+    /// The secrets that the set refers to.
+    pub secrets: Secrets,
+    /// What was used once.
+    pub replays: ReplayMemories,
+}
+
+/// The secrets that a policy set refers to. One that could not be had is not here, and was told of.
+#[derive(Default)]
+pub struct Secrets {
+    files: HashMap<PathBuf, Secret>,
+    variables: HashMap<String, Secret>,
+}
+
+impl Secrets {
+    /// Keeps what a source stands for.
+    pub fn insert(&mut self, source: &SecretSource, secret: Secret) {
+        match source {
+            SecretSource::File(path) => drop(self.files.insert(path.clone(), secret)),
+            SecretSource::Environment(name) => drop(self.variables.insert(name.clone(), secret)),
+            SecretSource::Literal(_) => {}
+        }
+    }
+
+    /// The secret that a source stands for.
+    pub fn get<'a>(&'a self, source: &'a SecretSource) -> Option<&'a Secret> {
+        match source {
+            SecretSource::File(path) => self.files.get(path),
+            SecretSource::Environment(name) => self.variables.get(name),
+            SecretSource::Literal(secret) => Some(secret).filter(|s| !s.expose().is_empty()),
+        }
+    }
 }
 
 /// A policy set that can judge requests: immutable, indexed.

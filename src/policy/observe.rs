@@ -56,7 +56,7 @@ impl Notes {
         let from = authenticators.into_iter().flat_map(|one| &one.from);
         let private = from.filter_map(|from| match &from.container {
             Container::Header(name) => Some(name.clone()),
-            Container::Query(_) | Container::Cookie(_) => None,
+            Container::Query(_) | Container::Cookie(_) | Container::Form(_) => None,
         });
         Self {
             events: Mutex::default(),

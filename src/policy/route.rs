@@ -8,6 +8,8 @@ pub mod classes;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::authn::RouteAuthn;
 use crate::diagnostic::Place;
 use crate::policy::caller::{AddressRule, CallerRule};
@@ -19,6 +21,7 @@ use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::role::RoleRule;
 use crate::policy::scope::{Scope, ScopeRule};
 use crate::request::Request;
+use crate::request::signed::ExternalUrl;
 use crate::verdict::{Reason, Refusal};
 
 /// A compiled route.
@@ -39,6 +42,8 @@ pub struct Route {
     pub parameters: Box<[(usize, Box<str>)]>,
     /// What it asks of the caller; `None` on a public route.
     pub authn: Option<Arc<RouteAuthn>>,
+    /// The address that clients call, where Envoy sees another.
+    pub external: Option<Arc<ExternalUrl>>,
     /// The environment that it serves.
     pub environment: Arc<str>,
     /// Whether callers are told which scopes it asks for.
@@ -178,6 +183,10 @@ fn is_usual(method: &str) -> bool {
     !matches!(method, "CONNECT" | "TRACE")
 }
 
+/// Found by a word of the request. What stands here comes from policies alone, so nobody who sends requests
+/// can make words collide, and a hash that only spreads is enough.
+type Words<T> = HashMap<Box<str>, T, RandomState>;
+
 /// The routes of one set of hosts, as a tree of segments.
 #[derive(Default)]
 pub struct RouteTable {
@@ -186,7 +195,7 @@ pub struct RouteTable {
 
 #[derive(Default)]
 struct Node {
-    literals: HashMap<Box<str>, Node>,
+    literals: Words<Node>,
     parameter: Option<Box<Node>>,
     here: Option<Box<Methods>>,
     below: Option<Box<Methods>>,
@@ -264,8 +273,8 @@ impl Drop for Node {
 /// All routes, by host.
 #[derive(Default)]
 pub struct RouteIndex {
-    exact: HashMap<Box<str>, usize>,
-    below: HashMap<Box<str>, usize>,
+    exact: Words<usize>,
+    below: Words<usize>,
     any: Option<usize>,
     tables: Vec<RouteTable>,
     /// A policy by name, for requests that Envoy pins to it.

@@ -3,6 +3,8 @@
 //! A part that could not be decoded has left its diagnostics behind and stands here with what was
 //! readable, so that a broken authenticator does not also make every route that names it "unknown".
 
+pub mod signed;
+
 use std::path::Path;
 
 use ipnet::IpNet;
@@ -12,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::diagnostic::Place;
 use crate::policy::case::Case;
 use crate::policy::revocation::Revocation;
+use crate::policy::source::signed::{SecretSource, SignedKindSource, SignedSource, SignerSource};
 use crate::request::path::Relaxations;
 use crate::secret::Digest;
 
@@ -84,22 +87,49 @@ impl PolicySet {
             .flat_map(|list| &list.value)
             .filter_map(|credential| match &credential.kind {
                 CredentialKind::Key { scopes, .. } => scopes.as_deref(),
+                CredentialKind::Signer(signer) => signer.scopes.as_deref(),
                 CredentialKind::Claim { .. } => None,
             })
             .flatten()
     }
 
+    /// Every secret that the policies refer to.
+    pub fn secrets(&self) -> impl Iterator<Item = &Located<SecretSource>> {
+        let hooks =
+            self.authenticators
+                .iter()
+                .filter_map(|named| match &named.value.kind.as_ref()? {
+                    KindSource::Signed(signed) => match &signed.kind {
+                        SignedKindSource::Webhook(webhook) => Some(&webhook.secrets),
+                        _ => None,
+                    },
+                    KindSource::ApiKey { .. } | KindSource::Jwt(_) => None,
+                });
+        let consumers = self.consumers.iter();
+        let lists = consumers.flat_map(|consumer| &consumer.value.credentials);
+        let signers = lists
+            .flat_map(|list| &list.value)
+            .filter_map(|credential| match &credential.kind {
+                CredentialKind::Signer(signer) => Some(signer.secrets()),
+                CredentialKind::Key { .. } | CredentialKind::Claim { .. } => None,
+            });
+        hooks.flatten().chain(signers.flatten())
+    }
+
     /// Every file that the policies refer to, and that is read and watched with them.
     pub fn referred_files(&self) -> impl Iterator<Item = &Path> {
-        self.authenticators
-            .iter()
-            .filter_map(|authenticator| match &authenticator.value.kind {
-                Some(KindSource::Jwt(jwt)) => match &jwt.jwks.as_ref()?.value {
-                    JwksSource::File(path) => Some(path.as_path()),
-                    JwksSource::Url { .. } | JwksSource::Inline(_) => None,
-                },
-                Some(KindSource::ApiKey { .. }) | None => None,
-            })
+        let sets = self.authenticators.iter().filter_map(|authenticator| {
+            let jwks = match authenticator.value.kind.as_ref()? {
+                KindSource::Jwt(jwt) => jwt.jwks.as_ref(),
+                KindSource::Signed(signed) => signed.jwks(),
+                KindSource::ApiKey { .. } => None,
+            };
+            match &jwks?.value {
+                JwksSource::File(path) => Some(path.as_path()),
+                JwksSource::Url { .. } | JwksSource::Inline(_) => None,
+            }
+        });
+        sets.chain(self.secrets().filter_map(|secret| secret.value.file()))
     }
 }
 
@@ -151,6 +181,8 @@ pub enum KindSource {
     },
     /// `jwt`.
     Jwt(Box<JwtSource>),
+    /// The kinds that prove the request itself.
+    Signed(Box<SignedSource>),
 }
 
 /// `jwt`.
@@ -256,6 +288,8 @@ pub enum CredentialKind {
         /// Its value.
         value: Located<String>,
     },
+    /// A key that signs requests.
+    Signer(Box<SignerSource>),
 }
 
 /// `defaults`.
@@ -428,6 +462,8 @@ pub struct InjectSource {
 pub struct PolicySource {
     /// `hosts`.
     pub hosts: Vec<Located<String>>,
+    /// `external_url`: the address that clients call, where Envoy sees another.
+    pub external_url: Option<Located<String>>,
     /// The shared keys.
     pub level: LevelSource,
     /// `routes`.

@@ -5,8 +5,12 @@ use serde_json::{Map, Value, json};
 use crate::clock::Timestamp;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, nearest};
 use crate::policy::case::CaseCaller;
+use crate::policy::pattern::HostPattern;
+use crate::policy::source::signed::SignedKindSource;
 use crate::policy::source::{CredentialKind, KindSource, Located, Named, PolicySet};
 use crate::policy_test::{Parties, Party};
+use crate::request::signed::ExternalUrl;
+use crate::request::{Reading, Request};
 use crate::standin::Draft;
 
 /// A credential of a consumer.
@@ -20,18 +24,24 @@ impl Candidate<'_> {
     fn is_expired(&self, now: Timestamp) -> bool {
         match self.kind {
             CredentialKind::Key { expires, .. } => expires.is_some_and(|expires| now >= expires),
+            CredentialKind::Signer(signer) => signer.expires.is_some_and(|expires| now >= expires),
             CredentialKind::Claim { .. } => false,
         }
     }
 
     fn has_id(&self, id: &str) -> bool {
-        matches!(self.kind, CredentialKind::Key { id: own, .. } if own.value == id)
+        match self.kind {
+            CredentialKind::Key { id: own, .. } => own.value == id,
+            CredentialKind::Signer(signer) => signer.id.value == id,
+            CredentialKind::Claim { .. } => false,
+        }
     }
 
     fn told(&self) -> String {
         let authenticator = self.authenticator;
         match self.kind {
             CredentialKind::Key { id, .. } => format!("`credential: {}`", id.value),
+            CredentialKind::Signer(signer) => format!("`credential: {}`", signer.id.value),
             CredentialKind::Claim { .. } => format!("`authenticator: {authenticator}`"),
         }
     }
@@ -57,6 +67,17 @@ pub(super) fn present(
     else {
         return;
     };
+    if party.stand_ins.signs(&authenticator) {
+        sign(
+            &authenticator,
+            &credential,
+            (caller, now),
+            party,
+            draft,
+            out,
+        );
+        return;
+    }
     if !party.stand_ins.present(&authenticator, &credential, draft) {
         let message = format!("every place that `{authenticator}` reads is taken in this request");
         out.push(
@@ -64,6 +85,49 @@ pub(super) fn present(
                 .with_help("take the header, cookie or parameter out that holds another credential, or write both under `headers`"),
         );
     }
+}
+
+/// Signs the request as it stands.
+fn sign(
+    authenticator: &str,
+    id: &str,
+    (caller, now): (&Located<CaseCaller>, Timestamp),
+    party: &Party,
+    draft: &mut Draft,
+    out: &mut Diagnostics,
+) {
+    let mut cannot = |why: &str| {
+        let message = format!("this request cannot be signed for `{authenticator}`: {why}");
+        out.push(Diagnostic::error("cannot-sign", &caller.place, message));
+    };
+    draft.say_that_there_is_no_body();
+    let request = match Request::read(draft.check(), &Reading::default()) {
+        Ok(request) => request,
+        Err(error) => return cannot(&error.to_string()),
+    };
+    let external = external_url(&party.set, request.host().as_str());
+    let key = (authenticator, id);
+    match party.stand_ins.sign(key, &request, external.as_ref(), now) {
+        Ok(headers) => {
+            for (name, value) in headers {
+                draft
+                    .headers
+                    .push((name.to_ascii_lowercase(), value.into_bytes()));
+            }
+        }
+        Err(why) => cannot(&why),
+    }
+}
+
+/// The address that clients of a host call.
+fn external_url(set: &PolicySet, host: &str) -> Option<ExternalUrl> {
+    let mut policies = set.policies.iter().filter(|policy| {
+        let hosts = policy.value.hosts.iter();
+        let mut patterns = hosts.filter_map(|host| HostPattern::parse(&host.value).ok());
+        patterns.any(|pattern| pattern.covers(host))
+    });
+    let url = policies.find_map(|policy| policy.value.external_url.as_ref())?;
+    ExternalUrl::parse(&url.value).ok()
 }
 
 /// Whose consumer or authenticator is meant, and the caller by its plain names. A tenant's test means its own
@@ -136,10 +200,17 @@ fn credential(
         let token = stand_ins.token(&authenticator.value, &caller.claims, now)?;
         return Some((authenticator.value.clone(), token));
     }
+    if let (None, Some(authenticator), None) =
+        (&caller.consumer, &caller.authenticator, &caller.credential)
+        && is_webhook(&authenticator.value, set)
+    {
+        return Some((authenticator.value.clone(), String::new()));
+    }
     let found = chosen(caller, place, now, set, out)?;
     let authenticator = found.authenticator;
     let credential = match found.kind {
         CredentialKind::Key { id, .. } => stand_ins.key(authenticator, &id.value)?.to_owned(),
+        CredentialKind::Signer(signer) => signer.id.value.clone(),
         CredentialKind::Claim { claim, value } => {
             let mut claims = caller.claims.clone();
             claim_of(&mut claims, &claim.value, &value.value);
@@ -167,6 +238,9 @@ fn chosen<'a>(
             && match candidate.kind {
                 CredentialKind::Key { id, .. } => {
                     fits(&caller.credential, &id.value) && caller.token.is_none()
+                }
+                CredentialKind::Signer(signer) => {
+                    fits(&caller.credential, &signer.id.value) && caller.token.is_none()
                 }
                 CredentialKind::Claim { .. } => caller.credential.is_none(),
             }
@@ -229,6 +303,15 @@ fn credentials(set: &PolicySet) -> impl Iterator<Item = Candidate<'_>> {
 fn issues_tokens(authenticator: &str, set: &PolicySet) -> bool {
     set.authenticators.iter().any(|other| {
         other.name.value == authenticator && matches!(other.value.kind, Some(KindSource::Jwt(_)))
+    })
+}
+
+fn is_webhook(authenticator: &str, set: &PolicySet) -> bool {
+    let mut all = set.authenticators.iter();
+    all.any(|other| {
+        other.name.value == authenticator
+            && matches!(&other.value.kind, Some(KindSource::Signed(signed))
+                if matches!(signed.kind, SignedKindSource::Webhook(_)))
     })
 }
 

@@ -47,18 +47,21 @@ impl Target {
 
     /// The query's parameters, form-decoded (`+` is a space), in order, repeats kept.
     pub fn parameters(&self) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
-        let query: &[u8] = self.query.as_deref().unwrap_or_default();
-        query
-            .split(|&byte| byte == b'&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| match pair.iter().position(|&byte| byte == b'=') {
-                Some(equals) => (
-                    form_decode(pair.get(..equals).unwrap_or_default()),
-                    form_decode(pair.get(equals + 1..).unwrap_or_default()),
-                ),
-                None => (form_decode(pair), Cow::Borrowed(&[][..])),
-            })
+        form_parameters(self.query.as_deref().unwrap_or_default())
     }
+}
+
+/// The pairs of `application/x-www-form-urlencoded` text, decoded, in order, repeats kept.
+pub fn form_parameters(text: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+    text.split(|&byte| byte == b'&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| match pair.iter().position(|&byte| byte == b'=') {
+            Some(equals) => (
+                form_decode(pair.get(..equals).unwrap_or_default()),
+                form_decode(pair.get(equals + 1..).unwrap_or_default()),
+            ),
+            None => (form_decode(pair), Cow::Borrowed(&[][..])),
+        })
 }
 
 /// Decodes `application/x-www-form-urlencoded` text; an invalid escape stands for itself, as in the

@@ -59,6 +59,7 @@ fn draft() -> Draft {
     Draft {
         target: "/".to_owned(),
         headers: Vec::new(),
+        rest: crate::request::raw::RawCheck::default(),
     }
 }
 
@@ -99,6 +100,7 @@ fn credentials_go_where_the_authenticator_reads_and_nothing_stands() {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
                 .collect(),
+            rest: crate::request::raw::RawCheck::default(),
         };
         assert!(standins.present("key", key, &mut request), "{target}");
         assert_eq!(send(&world, &request), Reason::Allowed, "{request:?}");

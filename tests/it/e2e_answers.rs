@@ -75,7 +75,7 @@ async fn a_message_over_the_limit_is_denied() {
         assert!(
             audit["detail"]
                 .as_str()
-                .is_some_and(|detail| detail.contains("too large")),
+                .is_some_and(|detail| detail.contains("longer than `max_check_bytes`")),
             "{audit}"
         );
         // The connection, or the next one, serves on.

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::prelude::{prop_assert, proptest};
 
-use super::{Container, Held, Stripped};
+use super::{Container, Held, Reading, Stripped};
 use crate::request::Request;
 use crate::test_support::{get, raw_bytes};
 use crate::verdict::Reason;
@@ -34,7 +34,7 @@ const AMBIGUOUS: Result<Held, Reason> = Err(Reason::CredentialsAmbiguous);
 
 fn read(container: &Container, request: &Request) -> Result<Held, Reason> {
     container
-        .read(request, false)
+        .read(request, &Reading::default())
         .map_err(|refusal| refusal.reason)
 }
 
@@ -109,7 +109,11 @@ fn h13_splits_scheme_and_credential_at_spaces_only() {
         ("Basic YTpi,Bearer x", AMBIGUOUS),
     ] {
         let request = get("/", &[("authorization", text)]);
-        let read = authorization.read(&request, true);
+        let by_scheme = Reading {
+            by_scheme: true,
+            ..Reading::default()
+        };
+        let read = authorization.read(&request, &by_scheme);
         assert_eq!(read.map_err(|refusal| refusal.reason), held, "{text:?}");
     }
 }

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use crate::cli::explain::branch::{Branch, line};
-use crate::cli::explain::tree::{Authentication, DOCS, Demanded, Explanation, Outcome, Verdicts};
+use crate::cli::explain::tree::{
+    Authentication, DOCS, Demanded, Explanation, Outcome, SignedText, Verdicts,
+};
 use crate::clock::Timestamp;
 use crate::policy::observe::event::{
     ConditionJudged, Holds, Owner, PartJudged, PrincipalIs, Routing, RuleJudged, Stage,
@@ -19,6 +21,8 @@ pub(super) fn render(explanation: &Explanation) -> String {
     all.below.extend(route(explanation));
     all.below
         .extend(explanation.authentication.iter().map(authentication));
+    all.below
+        .extend(explanation.signed_text.iter().map(signed_text));
     all.below.extend(consumers(explanation));
     all.below.extend(revocations(explanation));
     for stage in [
@@ -168,6 +172,17 @@ fn paths(routing: &Routing) -> Vec<Branch> {
             .and(methods)
             .and(others),
     ]
+}
+
+/// What the signer should have signed, to be held against what it did sign.
+fn signed_text(text: &SignedText) -> Branch {
+    let lines = text.text.split('\n');
+    let mut branch = Branch::new("the text that should have been signed, line by line")
+        .and(lines.map(|line| Branch::new(format!("|{line}"))));
+    if text.base64.is_some() {
+        branch = branch.with("it is no UTF-8: --output json has its bytes in base64");
+    }
+    branch
 }
 
 fn authentication(authentication: &Authentication) -> Branch {

@@ -1,6 +1,8 @@
 //! What was seen of a decision, put in order. Its members are what `--output json` prints: they are added
 //! to, and never renamed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -30,9 +32,61 @@ pub(in crate::cli) struct Explanation {
     pub(super) not_reached: Vec<Stage>,
     pub(super) changes: Option<Changes>,
     pub(super) answer: Option<Answer>,
+    pub(super) signed_text: Option<SignedText>,
     /// What the user should know beside it.
     pub(in crate::cli) notes: Vec<String>,
     reached: Option<Stage>,
+}
+
+/// What should have been signed.
+#[derive(Debug, Serialize)]
+pub(super) struct SignedText {
+    /// As text, line for line; what is not UTF-8 is replaced.
+    pub(super) text: String,
+    /// The exact bytes, where the text is not all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) base64: Option<String>,
+}
+
+impl SignedText {
+    fn of(bytes: &[u8]) -> Self {
+        let bytes = &without_credentials(bytes)[..];
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self {
+                text: text.to_owned(),
+                base64: None,
+            },
+            Err(_) => Self {
+                text: String::from_utf8_lossy(bytes).into_owned(),
+                base64: Some(STANDARD.encode(bytes)),
+            },
+        }
+    }
+}
+
+/// Signed headers that are credentials themselves are not shown.
+fn without_credentials(text: &[u8]) -> Vec<u8> {
+    const CREDENTIALS: [&[u8]; 5] = [
+        b"authorization",
+        b"proxy-authorization",
+        b"cookie",
+        b"x-api-key",
+        b"x-amz-security-token",
+    ];
+    let lines = text.split(|&byte| byte == b'\n').map(|line| {
+        let bare = line.strip_prefix(b"\"").unwrap_or(line);
+        let colon = line.iter().position(|&byte| byte == b':');
+        let secret = CREDENTIALS.iter().any(|name| {
+            bare.get(..name.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(name))
+                && !bare.get(name.len()).is_some_and(u8::is_ascii_alphanumeric)
+        });
+        match colon.filter(|_| secret).and_then(|at| line.get(..=at)) {
+            Some(name) => [name, b" (not shown)"].concat(),
+            None => line.to_vec(),
+        }
+    });
+    lines.collect::<Vec<_>>().join(&b'\n')
 }
 
 /// Who calls, and how that was found out.
@@ -182,6 +236,7 @@ impl Explanation {
                 }
             }
             Event::PlacesRead => {}
+            Event::SignedText(text) => self.signed_text = Some(SignedText::of(&text)),
             Event::Authenticator(said) => {
                 let into = self.authentication.get_or_insert_with(authentication);
                 let mut all = into.authenticators.iter_mut();
@@ -261,6 +316,7 @@ impl Explanation {
             "routing": self.routing,
             "route": self.route,
             "authentication": self.authentication,
+            "signed_text": self.signed_text,
             "consumers": self.consumers,
             "revocations": self.revocations,
             "addresses": rules(Stage::Addresses),

@@ -9,6 +9,7 @@ use crate::authn::api_key::{self, DEFAULT_PREFIX};
 use crate::cli::replay::record::Caller;
 use crate::clock::Timestamp;
 use crate::policy::source::{ConsumerSource, CredentialKind, JwtSource, KindSource, PolicySet};
+use crate::request::{Reading, Request};
 use crate::standin::{Draft, StandIns};
 
 /// How many tokens are kept.
@@ -68,6 +69,9 @@ impl Callers {
         let credential = self.credential(caller, now)?;
         let party = self.party(&caller.authenticator);
         let (party, name) = party.ok_or(NotPresented::Unread)?;
+        if party.stand_ins.signs(name) {
+            return sign(party, name, &credential, now, draft);
+        }
         if party.stand_ins.present(name, &credential, draft) {
             Ok(())
         } else {
@@ -92,6 +96,7 @@ impl Callers {
                 let key = party.stand_ins.key(name, id).map(str::to_owned);
                 Ok(key.unwrap_or_else(unknown))
             }
+            KindSource::Signed(_) => Ok(caller.credential_id.clone().unwrap_or_default()),
             KindSource::Jwt(jwt) => {
                 let period = now.seconds().div_euclid(PERIOD_SECONDS);
                 let known = self.tokens.get(&(caller.clone(), period));
@@ -111,6 +116,31 @@ impl Callers {
             }
         }
     }
+}
+
+/// Signs the request as it would be sent without a body: what was in it is not recorded.
+fn sign(
+    party: &Party,
+    authenticator: &str,
+    id: &str,
+    now: Timestamp,
+    draft: &mut Draft,
+) -> Result<(), NotPresented> {
+    draft.say_that_there_is_no_body();
+    let request = Request::read(draft.check(), &Reading::default());
+    let request = request.map_err(|_| NotPresented::Unread)?;
+    // A key that is gone is one that nobody knows: its request goes without, and is refused as well.
+    let unsigned =
+        NotPresented::Unknown("its request cannot be signed with a key that is known now");
+    let signed = party
+        .stand_ins
+        .sign((authenticator, id), &request, None, now);
+    for (name, value) in signed.map_err(|_| unsigned)? {
+        draft
+            .headers
+            .push((name.to_ascii_lowercase(), value.into_bytes()));
+    }
+    Ok(())
 }
 
 fn split(name: &str) -> (Option<&str>, &str) {
@@ -188,7 +218,7 @@ fn claim_of<'a>(
                 CredentialKind::Claim { claim, value } => {
                     Some((claim.value.as_str(), value.value.as_str()))
                 }
-                CredentialKind::Key { .. } => None,
+                CredentialKind::Key { .. } | CredentialKind::Signer(_) => None,
             });
     // The subject is known, and is not to be changed.
     claims.find(|(claim, value)| *claim != "sub" || *value == subject)

@@ -16,7 +16,6 @@ use crate::cli::replay::unknown::{cannot_rebuild, unknown_field};
 use crate::clock::{Clock, Timestamp};
 use crate::config::inputs::Inputs;
 use crate::diagnostic::Diagnostics;
-use crate::headers::Headers;
 use crate::pipeline::Pipeline;
 use crate::policy::route::Route;
 use crate::request::Request;
@@ -118,6 +117,7 @@ impl World {
         let mut draft = Draft {
             target: record.path.clone(),
             headers: Vec::new(),
+            rest: check(record),
         };
         let route = self.route(record);
         if let Sent::Proven(callers) = &record.sent {
@@ -131,10 +131,9 @@ impl World {
                 }
             }
         }
-        let check = check(record, &draft);
         let verdict = self
             .runtime
-            .block_on(self.pipeline.check(check, BUDGET, None));
+            .block_on(self.pipeline.check(draft.check(), BUDGET, None));
         let reason = verdict.reason();
         if let Some(why) = route
             .as_deref()
@@ -151,9 +150,10 @@ impl World {
         let draft = Draft {
             target: record.path.clone(),
             headers: Vec::new(),
+            rest: check(record),
         };
         let table = &self.snapshot.table;
-        let request = Request::read(check(record, &draft), &table.reading).ok()?;
+        let request = Request::read(draft.check(), &table.reading).ok()?;
         table.routes.choose(&request).ok().map(Arc::clone)
     }
 }
@@ -188,15 +188,12 @@ fn undecidable(record: &Recorded, route: &Route, reason: Reason) -> Option<Strin
         .map(|why| format!("{why}, which is not recorded"))
 }
 
-fn check(record: &Recorded, draft: &Draft) -> RawCheck {
+fn check(record: &Recorded) -> RawCheck {
     let copy = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    let headers = draft.headers.iter();
     RawCheck {
         method: copy(&record.method),
-        path: copy(&draft.target),
         host: copy(&record.host),
         scheme: Bytes::from_static(b"https"),
-        headers: Headers::new(headers.map(|(name, value)| (name.as_str(), value.as_slice()))),
         source: RawPeer {
             address: copy(&record.client_address),
             ..RawPeer::default()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::decode::{located, named, texts};
+use crate::config::decode::{located, named, signed, texts};
 use crate::config::language::{API_KEY, AUTHENTICATOR, CLAIMED_ROLES, JWKS, JWT, PLACE};
 use crate::config::yaml::{self, EmptyList, Fields, Node, external_tag};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -64,7 +64,8 @@ fn one(node: &Node, directory: &Path, out: &mut Diagnostics) -> AuthenticatorSou
     };
     source.kind = match kind {
         "api_key" => api_key(node, &mut source, out),
-        _ => jwt(node, directory, &mut source, out),
+        "jwt" => jwt(node, directory, &mut source, out),
+        other => signed::kind(other, node, directory, &mut source, out),
     };
     source
 }
@@ -179,23 +180,31 @@ fn clock_skew(fields: &Fields<'_>, out: &mut Diagnostics) -> Option<u64> {
 
 /// `from` and `forward`.
 fn shared(fields: &Fields<'_>, source: &mut AuthenticatorSource, out: &mut Diagnostics) {
-    if let Some(node) = fields.get("forward") {
-        source.forward = yaml::boolean(node, "`forward`", out).unwrap_or(false);
-    }
-    let Some(node) = fields.get("from") else {
-        return;
-    };
-    let Some(places) = yaml::one_or_many(node, "`from`", EmptyList::Refused, out) else {
-        return;
-    };
-    for place in places {
-        if let Some(from) = from(place, out) {
-            source.from.push(Located {
-                value: from,
-                place: place.place.clone(),
-            });
-        }
-    }
+    source.forward = forward(fields, out);
+    source.from = places(fields, out);
+}
+
+/// `forward`.
+pub(super) fn forward(fields: &Fields<'_>, out: &mut Diagnostics) -> bool {
+    let node = fields.get("forward");
+    node.and_then(|node| yaml::boolean(node, "`forward`", out))
+        .unwrap_or(false)
+}
+
+/// `from`.
+pub(super) fn places(fields: &Fields<'_>, out: &mut Diagnostics) -> Vec<Located<FromSource>> {
+    let listed = fields
+        .get("from")
+        .and_then(|node| yaml::one_or_many(node, "`from`", EmptyList::Refused, out));
+    let places = listed.unwrap_or_default().into_iter();
+    places
+        .filter_map(|node| {
+            Some(Located {
+                value: from(node, out)?,
+                place: node.place.clone(),
+            })
+        })
+        .collect()
 }
 
 fn from(node: &Node, out: &mut Diagnostics) -> Option<FromSource> {
@@ -235,7 +244,11 @@ fn from(node: &Node, out: &mut Diagnostics) -> Option<FromSource> {
     }
 }
 
-fn jwks(node: &Node, directory: &Path, out: &mut Diagnostics) -> Option<Located<JwksSource>> {
+pub(super) fn jwks(
+    node: &Node,
+    directory: &Path,
+    out: &mut Diagnostics,
+) -> Option<Located<JwksSource>> {
     let fields = Fields::new(node, &JWKS, out)?;
     let allow_http = fields
         .get("allow_http")

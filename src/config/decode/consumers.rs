@@ -1,26 +1,32 @@
 //! `consumers`.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::config::decode::levels::allow_ips;
 use crate::config::decode::policies::environment;
-use crate::config::decode::{located, named, texts};
+use crate::config::decode::{located, named, signed, texts};
 use crate::config::language::{CONSUMER, CREDENTIAL};
 use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::policy::source::signed::SignerSource;
 use crate::policy::source::{ConsumerSource, CredentialKind, CredentialSource, Located, Named};
 use crate::secret::Digest;
 
 pub(super) fn section(
     node: &Node,
+    directory: &Path,
     consumers: &mut Vec<Named<ConsumerSource>>,
     out: &mut Diagnostics,
 ) {
-    consumers.extend(named(node, "`consumers`", out, one));
+    consumers.extend(named(node, "`consumers`", out, |node, out| {
+        one(node, directory, out)
+    }));
 }
 
-fn one(node: &Node, out: &mut Diagnostics) -> ConsumerSource {
+fn one(node: &Node, directory: &Path, out: &mut Diagnostics) -> ConsumerSource {
     let mut source = ConsumerSource {
         environment: None,
         scopes: None,
@@ -55,7 +61,9 @@ fn one(node: &Node, out: &mut Diagnostics) -> ConsumerSource {
         source.metadata = yaml::to_json(node);
     }
     if let Some(node) = fields.get("credentials") {
-        source.credentials = named(node, "`credentials`", out, credentials);
+        source.credentials = named(node, "`credentials`", out, |node, out| {
+            credentials(node, directory, out)
+        });
     }
     source
 }
@@ -74,62 +82,157 @@ fn expires(fields: &Fields<'_>, out: &mut Diagnostics) -> Option<Timestamp> {
     yaml::instant(node, "`expires`", out).map(Timestamp::from_seconds)
 }
 
-fn credentials(node: &Node, out: &mut Diagnostics) -> Vec<CredentialSource> {
+fn credentials(node: &Node, directory: &Path, out: &mut Diagnostics) -> Vec<CredentialSource> {
     let Some(items) = yaml::sequence(node, "a consumer's credentials", EmptyList::Allowed, out)
     else {
         return Vec::new();
     };
     items
         .iter()
-        .filter_map(|item| credential(item, out))
+        .filter_map(|item| credential(item, directory, out))
         .collect()
 }
 
-fn credential(node: &Node, out: &mut Diagnostics) -> Option<CredentialSource> {
+/// What names a key that signs requests.
+const SIGNER_NAMES: [&str; 3] = ["key_id", "access_key_id", "consumer_key"];
+
+/// The keys of each form, its names first.
+const FORMS: [(&str, &[&str]); 5] = [
+    ("`{claim, value}`", &["claim", "value"]),
+    (
+        "`{key_id, …}`",
+        &[
+            "key_id",
+            "algorithm",
+            "secret",
+            "public_key",
+            "expires",
+            "scopes",
+        ],
+    ),
+    (
+        "`{access_key_id, secret}`",
+        &["access_key_id", "secret", "expires", "scopes"],
+    ),
+    (
+        "`{consumer_key, …}`",
+        &[
+            "consumer_key",
+            "secret",
+            "public_key",
+            "tokens",
+            "expires",
+            "scopes",
+        ],
+    ),
+    ("`{id, hash}`", &["id", "hash", "expires", "scopes"]),
+];
+
+fn credential(node: &Node, directory: &Path, out: &mut Diagnostics) -> Option<CredentialSource> {
     let fields = Fields::new(node, &CREDENTIAL, out)?;
     let place = fields.place().clone();
-    let claim = fields.get("claim").is_some() || fields.get("value").is_some();
-    let kind = if claim {
-        for key in ["id", "hash", "expires", "scopes"] {
-            if let Some(entry) = fields.entry(key) {
-                let message = format!("`{key}` does not go with `claim`");
-                out.push(
-                    Diagnostic::error("bad-credential", &entry.key_place, message).with_help(
-                        "an API key is `{id, hash}`, a token's consumer is `{claim, value}`",
-                    ),
-                );
+    let holds = |key: &str| fields.get(key).is_some();
+    let form = FORMS.iter().find(|(_, keys)| match keys {
+        ["claim", ..] => holds("claim") || holds("value"),
+        [name, ..] => holds(name),
+        [] => false,
+    });
+    let (written, keys) = form.or(FORMS.last())?;
+    for entry in fields.entries() {
+        let other = CREDENTIAL.key(&entry.key).is_some() && !keys.contains(&entry.key.as_str());
+        if other {
+            if matches!(entry.key.as_str(), "secret" | "public_key" | "tokens") {
+                entry.value.conceal();
             }
+            let names: Vec<&str> = FORMS.iter().map(|(written, _)| *written).collect();
+            let message = format!("`{}` does not go with {written}", entry.key);
+            out.push(
+                Diagnostic::error("bad-credential", &entry.key_place, message)
+                    .with_help(format!("a credential is one of {}", names.join(", "))),
+            );
         }
-        CredentialKind::Claim {
+    }
+    let kind = match keys.first() {
+        Some(&"claim") => CredentialKind::Claim {
             claim: fields
                 .require("claim", out)
                 .and_then(|node| located(node, "`claim`", out))?,
             value: fields
                 .require("value", out)
                 .and_then(|node| located(node, "`value`", out))?,
-        }
-    } else {
-        let id = fields
-            .require("id", out)
-            .and_then(|node| located(node, "`id`", out));
-        let hash = fields.require("hash", out).and_then(|node| hash(node, out));
-        let expires = expires(&fields, out);
-        // `expires` or `scopes` that cannot be read must not leave a key behind that never ends or may
-        // do everything; the load fails as a whole, since a diagnostic was pushed.
-        let scopes = fields.get("scopes").and_then(|node| granted(node, out));
-        let id = id?;
-        if id.value.is_empty() || id.value.len() > 128 || id.value.chars().any(char::is_control) {
-            let message = "an id is 1 to 128 characters without control characters";
-            out.push(Diagnostic::error("bad-id", &id.place, message));
-        }
-        CredentialKind::Key {
-            id,
-            hash: hash?,
-            expires,
-            scopes,
+        },
+        Some(name) if SIGNER_NAMES.contains(name) => signer(name, &fields, directory, out)?,
+        _ => {
+            let id = id(&fields, "id", out);
+            let hash = fields.require("hash", out).and_then(|node| hash(node, out));
+            let expires = expires(&fields, out);
+            // `expires` or `scopes` that cannot be read must not leave a key behind that never ends or may
+            // do everything; the load fails as a whole, since a diagnostic was pushed.
+            let scopes = fields.get("scopes").and_then(|node| granted(node, out));
+            CredentialKind::Key {
+                id: id?,
+                hash: hash?,
+                expires,
+                scopes,
+            }
         }
     };
     Some(CredentialSource { place, kind })
+}
+
+/// What audit, revocations and signatures call a key.
+fn id(fields: &Fields<'_>, key: &str, out: &mut Diagnostics) -> Option<Located<String>> {
+    let id = fields
+        .require(key, out)
+        .and_then(|node| located(node, &format!("`{key}`"), out))?;
+    if id.value.is_empty() || id.value.len() > 128 || id.value.chars().any(char::is_control) {
+        let message = "an id is 1 to 128 characters without control characters";
+        out.push(Diagnostic::error("bad-id", &id.place, message));
+    }
+    Some(id)
+}
+
+/// A key that signs requests. What does not fit its authenticator is judged when that is known.
+fn signer(
+    named_by: &'static str,
+    fields: &Fields<'_>,
+    directory: &Path,
+    out: &mut Diagnostics,
+) -> Option<CredentialKind> {
+    let id = id(fields, named_by, out);
+    let secret = fields
+        .get("secret")
+        .map(|node| signed::secret(node, directory, out));
+    let public_key = fields
+        .get("public_key")
+        .map(|node| signed::public_key(node, directory, out));
+    let algorithm = fields
+        .get("algorithm")
+        .map(|node| located(node, "`algorithm`", out));
+    let tokens = fields
+        .get("tokens")
+        .map(|node| signed::tokens(node, directory, out));
+    let expires = expires(fields, out);
+    let scopes = fields.get("scopes").and_then(|node| granted(node, out));
+    Some(CredentialKind::Signer(Box::new(SignerSource {
+        named_by,
+        id: id?,
+        secret: match secret {
+            Some(secret) => Some(secret?),
+            None => None,
+        },
+        public_key: match public_key {
+            Some(key) => Some(key?),
+            None => None,
+        },
+        algorithm: match algorithm {
+            Some(algorithm) => Some(algorithm?),
+            None => None,
+        },
+        tokens: tokens.unwrap_or_default(),
+        expires,
+        scopes,
+    })))
 }
 
 fn hash(node: &Node, out: &mut Diagnostics) -> Option<Located<Digest>> {

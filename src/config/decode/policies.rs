@@ -119,6 +119,7 @@ pub(super) fn section(node: &Node, policies: &mut Vec<Named<PolicySource>>, out:
 fn policy(node: &Node, out: &mut Diagnostics) -> PolicySource {
     let mut source = PolicySource {
         hosts: Vec::new(),
+        external_url: None,
         level: LevelSource::default(),
         routes: Vec::new(),
     };
@@ -126,6 +127,9 @@ fn policy(node: &Node, out: &mut Diagnostics) -> PolicySource {
         return source;
     };
     source.level = level(&fields, out);
+    source.external_url = fields
+        .get("external_url")
+        .and_then(|node| located(node, "`external_url`", out));
     if let Some(node) = fields.require("hosts", out) {
         source.hosts = texts(node, "`hosts`", out).unwrap_or_default();
     }

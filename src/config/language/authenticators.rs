@@ -1,5 +1,6 @@
 //! `authenticators`.
 
+use super::signed::{HMAC, HTTP_SIGNATURE, OAUTH1, SIGV4, WEBHOOK};
 use super::{BOOLEAN, TEXT, TEXTS};
 use crate::config::shape::{Key, Shape, Type, form, key, later, required};
 
@@ -21,11 +22,31 @@ pub static AUTHENTICATOR: Shape = Shape::new(
         later("basic"),
         later("introspection"),
         later("session"),
-        later("hmac"),
-        later("http_signature"),
-        later("webhook"),
-        later("sigv4"),
-        later("oauth1"),
+        key(
+            "http_signature",
+            &Type::OrNothing(&Type::Fields(&HTTP_SIGNATURE)),
+            "HTTP Message Signatures (RFC 9421) over method, target, headers and the body's digest.",
+        ),
+        key(
+            "hmac",
+            &Type::OrNothing(&Type::Fields(&HMAC)),
+            "Requests signed with a shared secret, by a scheme that takes ten lines of code.",
+        ),
+        key(
+            "webhook",
+            &Type::Fields(&WEBHOOK),
+            "Webhooks as Stripe, Slack, GitHub, Shopify, Twilio and others sign them.",
+        ),
+        key(
+            "sigv4",
+            &Type::Fields(&SIGV4),
+            "AWS Signature Version 4, in the header or in the query.",
+        ),
+        key(
+            "oauth1",
+            &Type::OrNothing(&Type::Fields(&OAUTH1)),
+            "OAuth 1.0a (RFC 5849), with and without a token.",
+        ),
         later("mtls"),
         later("spiffe"),
         later("jwt_svid"),

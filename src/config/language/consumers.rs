@@ -1,5 +1,6 @@
 //! `consumers`, `roles`, `revocations`, `tenants`.
 
+use super::signed::{SECRET, TOKEN};
 use super::{TEXT, TEXTS};
 use crate::config::shape::{Shape, Type, form, key, later, required};
 
@@ -74,12 +75,96 @@ pub static CREDENTIAL: Shape = Shape::new(
             "A claim that tokens of this consumer carry, `azp` for instance.",
         ),
         key("value", &TEXT, "What the claim says."),
+        key(
+            "key_id",
+            &TEXT,
+            "What signatures of `http_signature` and `hmac` call a key, and audit and revocations with them.",
+        ),
+        key("access_key_id", &TEXT, "What signatures of `sigv4` call a key."),
+        key("consumer_key", &TEXT, "What signatures of `oauth1` call a key."),
+        key(
+            "secret",
+            &Type::Fields(&SECRET),
+            "The secret that both sides sign with.",
+        ),
+        key(
+            "public_key",
+            &Type::Either(&[Type::Text, Type::Fields(&SECRET)]),
+            "The public half of the key that the consumer signs with: PEM, `{file: …}`.",
+        ),
+        key(
+            "algorithm",
+            &TEXT,
+            "What the key signs with: `ed25519`, `ecdsa-p256-sha256`, `hmac-sha256`, …",
+        ),
+        key(
+            "tokens",
+            &Type::List(&Type::Fields(&TOKEN)),
+            "Tokens of OAuth 1.0a: those for whom the consumer acts.",
+        ),
     ],
 )
 .formed(&[
-    form(&["id", "hash"], &["claim", "value"]),
-    form(&["claim", "value"], &["id", "hash", "expires", "scopes"]),
+    form(&["id", "hash"], OTHERS_THAN_ID),
+    form(&["claim", "value"], OTHERS_THAN_CLAIM),
+    form(&["key_id"], OTHERS_THAN_KEY_ID),
+    form(&["access_key_id", "secret"], OTHERS_THAN_ACCESS_KEY_ID),
+    form(&["consumer_key"], OTHERS_THAN_CONSUMER_KEY),
 ]);
+
+const OTHERS_THAN_ID: &[&str] = &[
+    "claim",
+    "value",
+    "key_id",
+    "access_key_id",
+    "consumer_key",
+    "secret",
+    "public_key",
+    "algorithm",
+    "tokens",
+];
+const OTHERS_THAN_CLAIM: &[&str] = &[
+    "id",
+    "hash",
+    "expires",
+    "scopes",
+    "key_id",
+    "access_key_id",
+    "consumer_key",
+    "secret",
+    "public_key",
+    "algorithm",
+    "tokens",
+];
+const OTHERS_THAN_KEY_ID: &[&str] = &[
+    "id",
+    "hash",
+    "claim",
+    "value",
+    "access_key_id",
+    "consumer_key",
+    "tokens",
+];
+const OTHERS_THAN_ACCESS_KEY_ID: &[&str] = &[
+    "id",
+    "hash",
+    "claim",
+    "value",
+    "key_id",
+    "consumer_key",
+    "public_key",
+    "algorithm",
+    "tokens",
+];
+const OTHERS_THAN_CONSUMER_KEY: &[&str] = &[
+    "id",
+    "hash",
+    "claim",
+    "value",
+    "key_id",
+    "access_key_id",
+    "algorithm",
+];
 
 /// One of `roles`.
 pub static ROLE: Shape = Shape::new(

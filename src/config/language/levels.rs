@@ -133,7 +133,11 @@ pub static POLICY: Shape = Shape::new(
             ]),
             "A list of routes, or in the short form `METHODS PATH: SCOPE`, `GET /health: public`.",
         ),
-        later("external_url"),
+        key(
+            "external_url",
+            &TEXT,
+            "The address that clients call, where Envoy sees another: `https://api.example.com/v1`. Signatures are checked over it.",
+        ),
     ],
 )
 .sharing(&LEVEL);

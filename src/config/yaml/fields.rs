@@ -88,6 +88,11 @@ impl<'a> Fields<'a> {
         self.entries.iter().any(|entry| unavailable(&entry.key))
     }
 
+    /// What the mapping may hold.
+    pub const fn shape(&self) -> &'static Shape {
+        self.shape
+    }
+
     /// Where the mapping is.
     pub fn place(&self) -> &'a Place {
         &self.node.place

@@ -15,6 +15,7 @@ use crate::headers::is_header_name;
 use crate::headers::plan::Managed;
 use crate::policy::compile::consumers::granted;
 use crate::policy::compile::rules::{Known, role};
+use crate::policy::compile::signed::{self, Context};
 use crate::policy::compile::tenants::Party;
 use crate::policy::compile::{Ports, unknown_name};
 use crate::policy::source::{
@@ -58,9 +59,28 @@ fn one(
     let name = &authenticator.name;
     let source = &authenticator.value;
     let kind = source.kind.as_ref()?;
-    let from = from(source, kind, out);
+    let mut from = from(source, kind, out);
+    let mut parts = Vec::new();
     let unique = party.name(&name.value);
     let method = match kind {
+        KindSource::Signed(signed) => {
+            let credentials = credentials(&name.value, set);
+            let credentials = credentials.filter_map(|(owner, credential)| {
+                Some((Arc::clone(known.consumers.get(owner)?), credential))
+            });
+            let context = Context {
+                name: (&name.value, &unique),
+                credentials: credentials.collect(),
+                ports,
+            };
+            let compiled = signed::compile(signed, &context, out)?;
+            let (usual, own) = signed::places(&compiled);
+            if from.is_empty() {
+                from = usual;
+            }
+            parts = own;
+            Method::Signed(Box::new(compiled))
+        }
         KindSource::ApiKey { prefix } => {
             let mut keys = ApiKeys::new(prefix.as_ref().map(|prefix| prefix.value.as_str()));
             if let Some(prefix) = prefix {
@@ -79,6 +99,7 @@ fn one(
     Some(Authenticator {
         name: unique,
         from,
+        parts,
         forward: source.forward,
         method,
     })
@@ -94,8 +115,14 @@ fn check_forward(
     if !authenticator.forward {
         return;
     }
-    for from in &authenticator.from {
-        if let Container::Header(name) = &from.container
+    let parts = authenticator.parts.iter().map(|part| &part.container);
+    for container in authenticator
+        .from
+        .iter()
+        .map(|from| &from.container)
+        .chain(parts)
+    {
+        if let Container::Header(name) = container
             && managed.owns(name.as_bytes())
         {
             out.push(
@@ -128,6 +155,8 @@ fn from(source: &AuthenticatorSource, kind: &KindSource, out: &mut Diagnostics) 
     let header = |name: &str| Container::Header(name.into());
     if source.from.is_empty() {
         return vec![match kind {
+            // They have places of their own.
+            KindSource::Signed(_) => return Vec::new(),
             KindSource::ApiKey { .. } => From {
                 container: header("x-api-key"),
                 scheme: None,
@@ -291,7 +320,8 @@ fn check_credential_owners(set: &PolicySet, out: &mut Diagnostics) {
         };
         for credential in &list.value {
             let (fits, wanted) = match (&source.kind, &credential.kind) {
-                (None, _)
+                // These say so themselves.
+                (None | Some(KindSource::Signed(_)), _)
                 | (Some(KindSource::ApiKey { .. }), CredentialKind::Key { .. })
                 | (Some(KindSource::Jwt(_)), CredentialKind::Claim { .. }) => continue,
                 (Some(KindSource::ApiKey { .. }), _) => ("api_key", "{id: …, hash: \"sha256:…\"}"),

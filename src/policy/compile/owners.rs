@@ -37,6 +37,23 @@ pub(super) fn check_owners(
             if apart.contains(&(position, other)) || apart.contains(&(other, position)) {
                 continue;
             }
+            if let Some(part) = shared_part(first, second) {
+                let place_of = described(part);
+                let message = format!(
+                    "`{}` and `{}` cannot be told apart: both read {place_of}",
+                    first.name, second.name
+                );
+                let help = if first.method.kind() == second.method.kind() {
+                    "make one authenticator of them, with the keys of both"
+                } else {
+                    "use one of them on a route"
+                };
+                push_once(
+                    Diagnostic::error("two-owners", place, message).with_help(help),
+                    out,
+                );
+                continue;
+            }
             for (a, b) in first
                 .from
                 .iter()
@@ -57,6 +74,30 @@ pub(super) fn check_owners(
             }
         }
     }
+}
+
+/// A place by which both know a credential of theirs.
+fn shared_part<'a>(first: &'a Authenticator, second: &Authenticator) -> Option<&'a Container> {
+    let known = |authenticator: &'a Authenticator| {
+        let whole = authenticator
+            .from
+            .iter()
+            .filter(|from| from.scheme.is_none());
+        let whole = whole.map(|from| &from.container);
+        let parts = authenticator.parts.iter().filter(|part| part.counts);
+        whole.chain(parts.map(|part| &part.container))
+    };
+    let is_part = |authenticator: &Authenticator, container: &Container| {
+        let mut parts = authenticator.parts.iter().filter(|part| part.counts);
+        parts.any(|part| part.container == *container)
+    };
+    let reads = |authenticator: &Authenticator, container: &Container| {
+        let mut from = authenticator.from.iter();
+        is_part(authenticator, container) || from.any(|from| from.container == *container)
+    };
+    known(first).find(|container| {
+        reads(second, container) && (is_part(first, container) || is_part(second, container))
+    })
 }
 
 /// Why no request can carry a credential for each of these two, if so: a place holds one.
@@ -80,6 +121,7 @@ fn described(container: &Container) -> String {
         Container::Header(name) => format!("the header `{name}`"),
         Container::Query(name) => format!("the query parameter `{name}`"),
         Container::Cookie(name) => format!("the cookie `{name}`"),
+        Container::Form(name) => format!("the form field `{name}`"),
     }
 }
 
@@ -101,6 +143,9 @@ fn shared_owner(
         _ => return Some(format!("one reads {place} whole, the other by a scheme")),
     };
     match (&first.method, &second.method) {
+        (Method::Signed(_), _) | (_, Method::Signed(_)) => Some(format!(
+            "both read signatures or credentials of one scheme from {place}"
+        )),
         (Method::Jwt(one, _), Method::Jwt(two, _)) => (one.issuer() == two.issuer())
             .then(|| format!("both take tokens of one issuer from {place}")),
         (Method::ApiKey(one), Method::ApiKey(two)) => {

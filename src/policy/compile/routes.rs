@@ -22,6 +22,7 @@ use crate::policy::route::Route;
 use crate::policy::source::{
     AuthenticateSource, LevelSource, Located, Mode, Named, PolicySet, PolicySource, RouteSource,
 };
+use crate::request::signed::ExternalUrl;
 
 struct Compiler<'a> {
     set: &'a PolicySet,
@@ -35,6 +36,8 @@ struct Compiler<'a> {
     authn: HashMap<(demand::Named<'a>, bool), Arc<RouteAuthn>>,
     expressions: Expressions<'a>,
     cors: CorsLevels,
+    /// The `external_url` of the policy whose routes are being compiled.
+    external: Option<Arc<ExternalUrl>>,
 }
 
 /// What a party's policies are compiled with.
@@ -71,6 +74,7 @@ pub(super) fn compile<'a>(
         authn: HashMap::new(),
         expressions: Expressions::new(given.owned),
         cors: CorsLevels::default(),
+        external: None,
     };
     compiler.check_level(&set.defaults.level, out);
     if given.party.bounds.is_none() && !set.tenants.is_empty() {
@@ -80,6 +84,21 @@ pub(super) fn compile<'a>(
     policies
         .map(|policy| compiler.policy(policy, out))
         .collect()
+}
+
+/// The address that clients call.
+fn external_url(url: &Located<String>, out: &mut Diagnostics) -> Option<ExternalUrl> {
+    match ExternalUrl::parse(&url.value) {
+        Ok(parsed) => Some(parsed),
+        Err(why) => {
+            let message = format!("`external_url` {why}");
+            out.push(
+                Diagnostic::error("bad-url", &url.place, message)
+                    .with_help("write what clients call before the path that Envoy sees: `https://api.example.com/v1`"),
+            );
+            None
+        }
+    }
 }
 
 fn host_patterns(
@@ -155,6 +174,10 @@ impl<'a> Compiler<'a> {
     fn policy(&mut self, policy: &'a Named<PolicySource>, out: &mut Diagnostics) -> CompiledPolicy {
         let name = self.party.name(&policy.name.value);
         let hosts = host_patterns(policy, self.party.bounds, out);
+        let external = policy.value.external_url.as_ref();
+        self.external = external
+            .and_then(|url| external_url(url, out))
+            .map(Arc::new);
         self.check_level(&policy.value.level, out);
         let mut routes = Vec::new();
         for (position, route) in policy.value.routes.iter().enumerate() {
@@ -292,6 +315,7 @@ impl<'a> Compiler<'a> {
             place: place.clone(),
             parameters,
             authn,
+            external: self.external.clone(),
             environment: environment.into(),
             disclose_scopes: is_said(self.party.root.defaults.disclose_scopes.as_ref()),
             allow_ips: allow_ips.collect(),

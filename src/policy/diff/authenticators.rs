@@ -120,6 +120,7 @@ fn place(from: &From) -> String {
         Container::Header(name) => format!("the header `{name}`"),
         Container::Query(name) => format!("the query parameter `{name}`"),
         Container::Cookie(name) => format!("the cookie `{name}`"),
+        Container::Form(name) => format!("the form field `{name}`"),
     };
     match &from.scheme {
         Some(scheme) => format!("{place} behind `{}`", scheme.to_ascii_lowercase()),

@@ -31,6 +31,8 @@ pub enum Event {
     Owner(Owner),
     /// All places were read.
     PlacesRead,
+    /// What should have been signed, where a signature does not match. It holds what the caller sent.
+    SignedText(Vec<u8>),
     /// What an authenticator says.
     Authenticator(Said),
     /// What binds a consumer was judged.

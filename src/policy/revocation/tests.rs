@@ -13,7 +13,7 @@ use crate::verdict::Reason;
 use super::{Revocation, Revocations, Revoked};
 use crate::authn::Progress;
 use crate::authn::principal::Principal;
-use crate::test_support::{clock, get, runtime};
+use crate::test_support::{clock, get, on, runtime};
 
 const ISSUER: &str = "https://login.example.com";
 
@@ -50,8 +50,13 @@ policies: {{p: {{hosts: [api.example.com], authenticate: [key, login], routes: [
         let authn = route.authn.as_ref().unwrap();
         let clock = clock();
         let mut progress = Progress::default();
-        let proven =
-            authn.authenticate(&request, "live", clock.as_ref(), &mut progress, Unobserved);
+        let proven = authn.authenticate(
+            &request,
+            on("live"),
+            clock.as_ref(),
+            &mut progress,
+            Unobserved,
+        );
         let (identity, _) = runtime().block_on(proven).unwrap();
         identity.principal().unwrap().clone()
     })

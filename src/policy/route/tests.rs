@@ -14,6 +14,7 @@ use crate::verdict::Reason;
 
 fn route(policy: &str, path: &str) -> Arc<Route> {
     Arc::new(Route {
+        external: None,
         tenant: None,
         owned: Arc::new(Owned::new(Managed::new([], ""))),
         position: 0,

@@ -1,0 +1,6 @@
+pub(super) mod sample;
+
+mod bodies;
+mod properties;
+mod stories;
+mod vectors;

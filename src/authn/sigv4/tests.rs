@@ -1,0 +1,7 @@
+mod bodies;
+mod properties;
+mod sample;
+mod signing;
+mod spellings;
+mod stories;
+mod vectors;
