@@ -17,6 +17,7 @@ use bytes::Bytes;
 pub struct Headers {
     message: Bytes,
     lines: Vec<Line>,
+    is_text: bool,
 }
 
 /// Where a header's name and value stand in a message.
@@ -51,7 +52,11 @@ impl Headers {
     /// Takes lines that stand in `message`; a range that does not is an empty text. Names are lower-cased
     /// here where Envoy has not done it.
     pub fn within(message: Bytes, lines: Vec<Line>) -> Self {
-        let headers = Self { message, lines };
+        let headers = Self {
+            message,
+            lines,
+            is_text: false,
+        };
         let upper = |(name, _): (&[u8], &[u8])| name.iter().any(u8::is_ascii_uppercase);
         if headers.iter().any(upper) {
             return Self::new(headers.iter());
@@ -76,7 +81,21 @@ impl Headers {
         Self {
             message: message.into(),
             lines: ranges,
+            is_text: false,
         }
+    }
+
+    /// The same headers as Envoy shows them without `encode_raw_headers`: a `!` in them may have been a byte
+    /// that is no UTF-8.
+    #[must_use]
+    pub fn shown_as_text(mut self) -> Self {
+        self.is_text = true;
+        self
+    }
+
+    /// Whether a `!` in them may have been another byte; see [`Headers::shown_as_text`].
+    pub const fn is_text(&self) -> bool {
+        self.is_text
     }
 
     /// How many lines there are.

@@ -69,6 +69,12 @@ pub enum BadRequest {
     /// made by Envoy's filter, and its author may expect them to be judged.
     #[error("the check carries a separate query or fragment; the query belongs into `path`")]
     SeparateQuery,
+    /// With `encode_raw_headers` the pseudo headers come as they were sent. Where they are not what is judged,
+    /// the attributes hold a `!` for a byte that is no UTF-8.
+    #[error(
+        "the method, host or path is not that of its pseudo header: it holds bytes that are no UTF-8"
+    )]
+    PseudoHeaders,
     /// No token, or more than 32 bytes.
     #[error("the method is not a token of at most 32 characters")]
     Method,
@@ -97,6 +103,9 @@ impl Request {
         }
         if !raw.query.is_empty() || !raw.fragment.is_empty() {
             return Err(BadRequest::SeparateQuery);
+        }
+        if !raw.headers.is_text() && pseudo_headers_differ(&raw) {
+            return Err(BadRequest::PseudoHeaders);
         }
         let method = Method::parse(&raw.method).ok_or(BadRequest::Method)?;
         let host = Host::parse(&raw.host)?;
@@ -158,6 +167,18 @@ impl Request {
     pub const fn raw(&self) -> &RawCheck {
         &self.raw
     }
+}
+
+fn pseudo_headers_differ(raw: &RawCheck) -> bool {
+    let attributes = [
+        (":path", &raw.path),
+        (":authority", &raw.host),
+        (":method", &raw.method),
+    ];
+    attributes.into_iter().any(|(name, attribute)| {
+        let mut sent = raw.headers.all(name);
+        sent.any(|sent| sent != attribute.as_ref())
+    })
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::clock::Timestamp;
 use crate::request::signed::AsSigned;
 use crate::verdict::{Reason, Refusal};
 
-pub use self::key::{BadSecret, Key, MAX_SECRET_BYTES, MIN_SECRET_BYTES};
+pub use self::key::{BadSecret, Key, MAX_SECRET_BYTES};
 pub use self::require::Required;
 pub use self::sign::{CannotSign, Signing, sign};
 
@@ -151,6 +151,14 @@ impl Unverified {
         match &self.0 {
             Form::Own(own) => own.key_id(),
             Form::Draft(draft) => draft.key_id(),
+        }
+    }
+
+    /// The headers that it covers beside the host, in lower case.
+    pub fn signed_headers(&self) -> Vec<&str> {
+        match &self.0 {
+            Form::Own(own) => own.names().collect(),
+            Form::Draft(draft) => draft.signed_headers().collect(),
         }
     }
 

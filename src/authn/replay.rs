@@ -401,7 +401,10 @@ mod tests {
         assert_eq!(memories.of("b").note(&nonce, at(0)), Noted::First);
         assert_eq!(memories.of("a").note(&nonce, at(200)), Noted::Again);
         // Nobody holds them, and all that they held is over.
-        assert_eq!(memories.of("c").note(&nonce, at(400)), Noted::First);
+        assert_eq!(
+            memories.of("c").note(&once(b"n", 700), at(400)),
+            Noted::First
+        );
         memories.of("d");
         assert_eq!(memories.0.by_credential.lock().unwrap().len(), 2);
     }

@@ -92,6 +92,9 @@ pub fn mismatch(detail: &'static str) -> Refusal {
 pub fn whole_body<'a>(message: &'a AsSigned<'_>) -> Result<&'a [u8], Refusal> {
     let detail = match &message.body {
         Body::Whole(bytes) => return Ok(bytes),
+        Body::Substituted => {
+            "the signature covers the body, and Envoy handed it over as text with a `!` in it, which it also puts for each byte that is no UTF-8: set `with_request_body.pack_as_bytes: true`"
+        }
         Body::Partial => {
             "the signature covers the body, and Envoy handed over a part of it: raise `with_request_body.max_request_bytes`, and set `allow_partial_message: false`"
         }

@@ -123,7 +123,10 @@ impl Signed {
             Self::Webhook(rules, keyed) => {
                 let accepted = webhook::verify(message, rules, now);
                 told_text(observer, &accepted, || webhook::signed_text(message, rules));
-                (Arc::clone(&keyed.signer), &keyed.memory, accepted?)
+                let accepted = accepted?;
+                let scheme = rules.scheme();
+                check_substitution(message, scheme.signs_target(), scheme.headers())?;
+                (Arc::clone(&keyed.signer), &keyed.memory, accepted)
             }
             Self::Sigv4(rules, keys) => sigv4(message, rules, keys, now, observer)?,
             Self::Oauth1(rules, keys) => oauth1(message, rules, keys, now, observer)?,
@@ -142,6 +145,30 @@ impl Signed {
         }
         Ok(signer)
     }
+}
+
+/// Without `encode_raw_headers` Envoy shows a `!` for each byte that is no UTF-8, in headers and in the target.
+/// Whoever replaces a signed `!` by such a byte changes what the upstream gets and not what is seen here.
+fn check_substitution<'m>(
+    message: &AsSigned<'_>,
+    signs_target: bool,
+    signed_headers: impl IntoIterator<Item = &'m str>,
+) -> Result<(), Refusal> {
+    if !message.headers.is_text() {
+        return Ok(());
+    }
+    let holds = |text: &[u8]| text.contains(&b'!');
+    let query = message.query.unwrap_or_default();
+    let target =
+        signs_target && (holds(&message.path) || holds(query) || message.authority.contains('!'));
+    let mut signed = signed_headers.into_iter();
+    if target || signed.any(|name| message.headers.all(name).any(holds)) {
+        return Err(Refusal::new(
+            Reason::SignatureComponentRefused,
+            "what is signed holds a `!`, which Envoy also shows for each byte that is no UTF-8: set `encode_raw_headers: true`",
+        ));
+    }
+    Ok(())
 }
 
 type Verified<'a> = (Arc<Signer>, &'a Arc<ReplayMemory>, Accepted);
@@ -212,6 +239,7 @@ async fn http_signature<'a>(
     let judge = |key: &VerifyKey| {
         let accepted = chosen.verify(message, key, rules, now);
         told_text(observer, &accepted, || chosen.base(message));
+        check_substitution(message, true, chosen.signed_headers())?;
         accepted
     };
     if let Some(Keyed {
@@ -263,6 +291,7 @@ fn hmac<'a>(
         .ok_or_else(|| unknown("no consumer has a key of this id"))?;
     let accepted = unverified.verify(message, &keyed.key, rules, now);
     told_text(observer, &accepted, || unverified.signed_text(message));
+    check_substitution(message, true, unverified.signed_headers())?;
     Ok((Arc::clone(&keyed.signer), &keyed.memory, accepted?))
 }
 
@@ -302,6 +331,7 @@ fn oauth1<'a>(
     };
     let accepted = unverified.verify(&with, rules, now);
     told_text(observer, &accepted, || oauth1::base_string(message));
+    check_substitution(message, true, [])?;
     let signer = token.map_or(&keyed.signer, |(_, signer)| signer);
     Ok((Arc::clone(signer), &keyed.memory, accepted?))
 }
@@ -327,5 +357,6 @@ fn sigv4<'a>(
         ]
         .concat())
     });
+    check_substitution(message, true, unverified.signed_headers())?;
     Ok((Arc::clone(&keyed.signer), &keyed.memory, accepted?))
 }

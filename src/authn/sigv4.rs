@@ -41,7 +41,7 @@ use self::date::Time;
 use self::payload::Payload;
 use self::scope::Fields;
 
-pub use self::key::{BadSecret, Key, MAX_SECRET_BYTES, MIN_SECRET_BYTES, SigningKey};
+pub use self::key::{BadSecret, Key, MAX_SECRET_BYTES, SigningKey};
 pub use self::query::{CREDENTIAL_PARAMETERS, MAX_PARAMETERS};
 pub use self::rules::{Dialect, Required, Rules};
 pub use self::scope::{
@@ -145,6 +145,11 @@ impl Unverified {
     /// Day, region and service that it says it is for: what its key is derived from.
     pub const fn scope(&self) -> &Scope {
         &self.fields.scope
+    }
+
+    /// The headers that it covers, in lower case.
+    pub fn signed_headers(&self) -> impl Iterator<Item = &str> {
+        self.fields.signed_headers.iter().map(AsRef::as_ref)
     }
 
     /// Whether it stands in the query.

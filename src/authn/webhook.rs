@@ -28,7 +28,7 @@ use crate::request::signed::AsSigned;
 use crate::secret::Secret;
 use crate::verdict::{Reason, Refusal};
 
-pub use crate::authn::webhook::keys::{BadSecrets, MAX_SECRETS, MIN_SECRET_BYTES, WrongSecret};
+pub use crate::authn::webhook::keys::{BadSecrets, MAX_SECRETS, WrongSecret};
 pub use crate::authn::webhook::read::{MAX_HEADER_BYTES, MAX_SIGNATURES};
 
 /// Whose way of signing it is.
@@ -72,6 +72,11 @@ impl Scheme {
             Self::GitHub | Self::Shopify | Self::Twilio => false,
             Self::Custom(custom) => custom.signs_time(),
         }
+    }
+
+    /// Whether the address is signed, or can be.
+    pub const fn signs_target(&self) -> bool {
+        matches!(self, Self::Twilio | Self::Custom(_))
     }
 
     /// What an operator should know of the scheme's weak points.

@@ -80,6 +80,7 @@ pub fn check(mut buffer: impl Buf) -> Result<RawCheck, Undecodable> {
             message.slice(range)
         }
     };
+    let body_is_text = found.raw_body.is_empty() && !found.body.is_empty();
     Ok(RawCheck {
         method: part(found.method),
         path: part(found.path),
@@ -102,7 +103,12 @@ pub fn check(mut buffer: impl Buf) -> Result<RawCheck, Undecodable> {
             .into_iter()
             .map(|entry| (part(entry.name), part(entry.value)))
             .collect(),
-        headers: Headers::within(message.clone(), lines),
+        body_is_text,
+        headers: if found.header_map {
+            Headers::within(message.clone(), lines)
+        } else {
+            Headers::within(message.clone(), lines).shown_as_text()
+        },
     })
 }
 

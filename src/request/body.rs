@@ -14,6 +14,9 @@ const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
 pub enum Body {
     /// All of it; also that there is none.
     Whole(Bytes),
+    /// All of it as text that holds a `!`: each may stand for a byte that is no UTF-8, so that a body which
+    /// was altered there looks like the one that was signed.
+    Substituted,
     /// Envoy cut it off at `max_request_bytes`.
     Partial,
     /// There may be one, and Envoy does not forward bodies, or not of such requests.
@@ -36,12 +39,12 @@ impl Request {
             return Body::Stream;
         }
         match headers.single(PARTIAL_BODY) {
-            Single::One(b"false") => return Body::Whole(bytes.clone()),
+            Single::One(b"false") => return self.whole(),
             Single::One(_) | Single::Several => return Body::Partial,
             Single::Absent => {}
         }
         if !bytes.is_empty() {
-            return Body::Whole(bytes.clone());
+            return self.whole();
         }
         let length = match headers.single("content-length") {
             Single::Absent => None,
@@ -61,6 +64,15 @@ impl Request {
             Body::Whole(Bytes::new())
         } else {
             Body::Withheld
+        }
+    }
+
+    fn whole(&self) -> Body {
+        let raw = self.raw();
+        if raw.body_is_text && raw.body.contains(&b'!') {
+            Body::Substituted
+        } else {
+            Body::Whole(raw.body.clone())
         }
     }
 }

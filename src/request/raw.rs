@@ -30,6 +30,8 @@ pub struct RawCheck {
     pub fragment: Bytes,
     /// The body as text (`body`), or its bytes (`raw_body`); empty when Envoy does not forward bodies.
     pub body: Bytes,
+    /// Whether the body came as text, in which a `!` may have been a byte that is no UTF-8.
+    pub body_is_text: bool,
     /// The other end of the downstream connection.
     pub source: RawPeer,
     /// `context_extensions` of the route or virtual host.

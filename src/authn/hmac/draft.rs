@@ -296,6 +296,13 @@ impl Parsed {
         )
     }
 
+    pub(super) fn signed_headers(&self) -> impl Iterator<Item = &str> {
+        self.covered.iter().filter_map(|component| match component {
+            Component::Header { name, .. } => Some(&**name),
+            _ => None,
+        })
+    }
+
     fn digest_headers(&self) -> impl Iterator<Item = &str> {
         self.covered.iter().filter_map(|component| match component {
             Component::Header { name, .. } if digest::is_digest_header(name) => Some(&**name),

@@ -6,18 +6,15 @@ use aws_lc_rs::hmac;
 
 use crate::secret::Secret;
 
-/// The shortest secret, in bytes: what HMAC-SHA256 yields (RFC 2104 section 3 discourages less).
-pub const MIN_SECRET_BYTES: usize = 1;
-
 /// The longest secret, in bytes.
 pub const MAX_SECRET_BYTES: usize = 1024;
 
 /// Why a secret is refused at load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadSecret {
-    /// Fewer than [`MIN_SECRET_BYTES`].
-    #[error("an HMAC secret has at least 32 bytes; `openssl rand -hex 32` makes a good one")]
-    TooShort,
+    /// No bytes: everybody could sign.
+    #[error("is empty")]
+    Empty,
     /// More than [`MAX_SECRET_BYTES`].
     #[error("an HMAC secret has at most 1,024 bytes; this file holds something else")]
     TooLong,
@@ -58,8 +55,8 @@ impl Key {
     /// [`BadSecret`].
     pub fn new(secret: &Secret) -> Result<Self, BadSecret> {
         let bytes = secret.expose();
-        if bytes.len() < MIN_SECRET_BYTES {
-            return Err(BadSecret::TooShort);
+        if bytes.is_empty() {
+            return Err(BadSecret::Empty);
         }
         if bytes.len() > MAX_SECRET_BYTES {
             return Err(BadSecret::TooLong);
@@ -102,11 +99,10 @@ mod tests {
     use crate::secret::Secret;
 
     #[test]
-    fn refuses_secrets_that_are_too_short_or_too_long() {
+    fn refuses_secrets_that_are_empty_or_too_long() {
         for (bytes, wanted) in [
-            (0, Some(BadSecret::TooShort)),
-            (31, Some(BadSecret::TooShort)),
-            (32, None),
+            (0, Some(BadSecret::Empty)),
+            (1, None),
             (1024, None),
             (1025, Some(BadSecret::TooLong)),
         ] {

@@ -116,7 +116,7 @@ impl Parsed {
         &self.key_id
     }
 
-    fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         // The split of nothing would be one empty name.
         self.signed_headers
             .split(';')

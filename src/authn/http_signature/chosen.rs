@@ -58,6 +58,16 @@ impl Chosen {
         &self.key_id
     }
 
+    /// The headers that it covers, whole or in part, in lower case.
+    pub fn signed_headers(&self) -> impl Iterator<Item = &str> {
+        self.components
+            .iter()
+            .filter_map(|component| match &component.kind {
+                Kind::Field(name, _) => Some(name.as_ref()),
+                _ => None,
+            })
+    }
+
     /// The exact bytes that must have been signed (section 2.5), for verification and for an operator.
     ///
     /// # Errors

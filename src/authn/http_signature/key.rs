@@ -18,8 +18,10 @@ use aws_lc_rs::signature::{
 
 use crate::authn::http_signature::key::pem::{pss_public, read_pem};
 
-/// The shortest secret of `hmac-sha256`, in bytes: that of its output (RFC 2104 section 3).
-pub const MIN_SECRET_BYTES: usize = 1;
+/// How a SubjectPublicKeyInfo of Ed25519 begins (RFC 8410 section 4): the key's 32 bytes follow.
+const ED25519_INFO: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
 
 /// The shortest and the longest RSA modulus, in bits.
 pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -128,9 +130,9 @@ pub enum BadKey {
     /// RSA below [`RSA_BITS`], or above.
     #[error("an RSA key has 2,048 to 8,192 bits; this one has another size")]
     RsaSize,
-    /// Below [`MIN_SECRET_BYTES`].
-    #[error("the secret is shorter than 32 bytes; make one with `openssl rand -base64 32`")]
-    ShortSecret,
+    /// No bytes: everybody could sign.
+    #[error("the secret is empty")]
+    EmptySecret,
     /// `hmac-sha256` with a public key.
     #[error("`hmac-sha256` takes a `secret`, not a public key")]
     SecretWanted,
@@ -181,10 +183,10 @@ impl VerifyKey {
     /// A shared secret for `hmac-sha256`: the bytes themselves, not their base64.
     ///
     /// # Errors
-    /// [`BadKey::ShortSecret`].
+    /// [`BadKey::EmptySecret`].
     pub fn from_secret(secret: &[u8]) -> Result<Self, BadKey> {
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(BadKey::ShortSecret);
+        if secret.is_empty() {
+            return Err(BadKey::EmptySecret);
         }
         Ok(Self {
             algorithm: Algorithm::HmacSha256,
@@ -216,6 +218,10 @@ impl VerifyKey {
             Some(Some(key)) if algorithm == Algorithm::RsaPssSha512 => key,
             Some(_) => return Err(BadKey::Unfit(algorithm)),
         };
+        // The library takes the bare 32 bytes as well, which are no PEM's content.
+        if algorithm == Algorithm::Ed25519 && !der.starts_with(&ED25519_INFO) {
+            return Err(BadKey::Unfit(algorithm));
+        }
         let unfit = |_| BadKey::Unfit(algorithm);
         let verification = verification(algorithm).ok_or(BadKey::SecretWanted)?;
         if rsa_parameters(algorithm).is_some() {

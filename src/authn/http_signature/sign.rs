@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use sfv::{BareItem, InnerList, Item, Key};
 
 use crate::authn::http_signature::key::pem::{pss_private, read_pem};
-use crate::authn::http_signature::key::{Algorithm, BadKey, MIN_SECRET_BYTES};
+use crate::authn::http_signature::key::{Algorithm, BadKey};
 use crate::authn::http_signature::{SIGNATURE, SIGNATURE_INPUT, base, chosen, structured};
 use crate::request::signed::AsSigned;
 use crate::verdict::Refusal;
@@ -41,10 +41,10 @@ impl SigningKey {
     /// A shared secret for `hmac-sha256`.
     ///
     /// # Errors
-    /// [`BadKey::ShortSecret`].
+    /// [`BadKey::EmptySecret`].
     pub fn from_secret(secret: &[u8]) -> Result<Self, BadKey> {
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(BadKey::ShortSecret);
+        if secret.is_empty() {
+            return Err(BadKey::EmptySecret);
         }
         Ok(Self {
             algorithm: Algorithm::HmacSha256,

@@ -82,7 +82,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    pub fn new(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Self {
+    pub(super) fn new(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Self {
         let (scheme, rest) = url.split_once("://").unwrap();
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at(end);
@@ -105,7 +105,7 @@ impl Sent {
     }
 
     /// The example of RFC 9421 appendix B.2, which most tests begin with.
-    pub fn example() -> Self {
+    pub(super) fn example() -> Self {
         Self::new(
             "POST",
             "https://example.com/foo?param=Value&Pet=dog",
@@ -123,17 +123,17 @@ impl Sent {
         )
     }
 
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    pub fn without(mut self, name: &str) -> Self {
+    pub(super) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(own, _)| own != name);
         self
     }
 
-    pub fn ask<T>(&self, question: impl FnOnce(&AsSigned<'_>) -> T) -> T {
+    pub(super) fn ask<T>(&self, question: impl FnOnce(&AsSigned<'_>) -> T) -> T {
         let headers = Headers::new(self.headers.iter().map(|(n, v)| (n.as_bytes(), v)));
         question(&AsSigned {
             method: &self.method,
@@ -146,7 +146,7 @@ impl Sent {
         })
     }
 
-    pub fn choose(&self, rules: &Rules) -> Result<Chosen, Refusal> {
+    pub(super) fn choose(&self, rules: &Rules) -> Result<Chosen, Refusal> {
         let headers = Headers::new(self.headers.iter().map(|(n, v)| (n.as_bytes(), v)));
         read(&headers)?
             .expect("signature headers")
@@ -155,19 +155,28 @@ impl Sent {
             })
     }
 
-    pub fn base(&self) -> Result<String, Refusal> {
+    pub(super) fn base(&self) -> Result<String, Refusal> {
         let chosen = self.choose(&rules(&[]))?;
         self.ask(|message| chosen.base(message))
             .map(|base| String::from_utf8(base).unwrap())
     }
 
-    pub fn verify(&self, key: &VerifyKey, rules: &Rules, now: i64) -> Result<Accepted, Refusal> {
+    pub(super) fn verify(
+        &self,
+        key: &VerifyKey,
+        rules: &Rules,
+        now: i64,
+    ) -> Result<Accepted, Refusal> {
         let chosen = self.choose(rules)?;
         self.ask(|message| chosen.verify(message, key, rules, Timestamp::from_seconds(now)))
     }
 
     /// Adds a signature of our own.
-    pub fn signed<'c>(mut self, key: &SigningKey, change: impl FnOnce(&mut ToSign<'c>)) -> Self {
+    pub(super) fn signed<'c>(
+        mut self,
+        key: &SigningKey,
+        change: impl FnOnce(&mut ToSign<'c>),
+    ) -> Self {
         let mut what = ToSign {
             label: "sig1",
             components: &["@method", "@authority", "@path", "@query", "content-digest"],

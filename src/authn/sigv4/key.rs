@@ -9,19 +9,15 @@ use crate::secret::Secret;
 
 use super::scope::Scope;
 
-/// The shortest secret, in bytes: what HMAC-SHA256 yields (RFC 2104 section 3 discourages less). AWS's own
-/// have 40.
-pub const MIN_SECRET_BYTES: usize = 1;
-
 /// The longest secret, in bytes.
 pub const MAX_SECRET_BYTES: usize = 1024;
 
 /// Why a secret is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadSecret {
-    /// Fewer than [`MIN_SECRET_BYTES`].
-    #[error("a secret access key has at least 32 bytes; `openssl rand -hex 32` makes a good one")]
-    TooShort,
+    /// No bytes: everybody could sign.
+    #[error("is empty")]
+    Empty,
     /// More than [`MAX_SECRET_BYTES`].
     #[error("a secret access key has at most 1,024 bytes; this file holds something else")]
     TooLong,
@@ -44,8 +40,8 @@ impl SigningKey {
         service: &str,
     ) -> Result<Self, BadSecret> {
         let bytes = secret.expose();
-        if bytes.len() < MIN_SECRET_BYTES {
-            return Err(BadSecret::TooShort);
+        if bytes.is_empty() {
+            return Err(BadSecret::Empty);
         }
         if bytes.len() > MAX_SECRET_BYTES {
             return Err(BadSecret::TooLong);
@@ -120,11 +116,10 @@ mod tests {
     use crate::secret::Secret;
 
     #[test]
-    fn refuses_secrets_that_are_too_short_or_too_long() {
+    fn refuses_secrets_that_are_empty_or_too_long() {
         for (bytes, wanted) in [
-            (0, Some(BadSecret::TooShort)),
-            (31, Some(BadSecret::TooShort)),
-            (32, None),
+            (0, Some(BadSecret::Empty)),
+            (1, None),
             (1024, None),
             (1025, Some(BadSecret::TooLong)),
         ] {

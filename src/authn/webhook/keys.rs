@@ -16,10 +16,6 @@ use crate::verdict::{Reason, Refusal};
 /// The most secrets of one service: each one costs a pass over the body of every request.
 pub const MAX_SECRETS: usize = 8;
 
-/// The shortest secret, in bytes, behind the base64 where there is one: what can't be guessed offline by
-/// who has seen one signed request. Standard Webhooks asks for 24, and Svix has handed out 18.
-pub const MIN_SECRET_BYTES: usize = 1;
-
 /// The prefix of Standard Webhooks' shared secrets.
 pub(super) const SECRET_PREFIX: &[u8] = b"whsec_";
 /// The prefix of Standard Webhooks' public keys.
@@ -62,14 +58,6 @@ pub enum WrongSecret {
     /// No bytes.
     #[error("is empty")]
     Empty,
-    /// Fewer than [`MIN_SECRET_BYTES`].
-    #[error(
-        "has {bytes} bytes, and who sees one signed request could guess so short a one; have the service make one of at least {MIN_SECRET_BYTES}"
-    )]
-    Short {
-        /// How many it has.
-        bytes: usize,
-    },
     /// Spaces or line ends around it.
     #[error("begins or ends with white space, which the service did not sign with; take it out")]
     WhiteSpace,
@@ -133,7 +121,7 @@ impl Keys {
 
     /// A secret that is too short, as those of published examples are.
     #[cfg(test)]
-    pub fn weak(algorithm: hmac::Algorithm, secret: &[u8]) -> Self {
+    pub(super) fn weak(algorithm: hmac::Algorithm, secret: &[u8]) -> Self {
         Self {
             hmac: vec![hmac::Key::new(algorithm, secret)],
             ed25519: Vec::new(),
@@ -158,7 +146,7 @@ impl Keys {
                 &[hmac::HMAC_SHA256]
             }
         };
-        long_enough(secret)?;
+        not_empty(secret)?;
         for algorithm in algorithms {
             self.hmac.push(hmac::Key::new(*algorithm, secret));
         }
@@ -168,7 +156,7 @@ impl Keys {
     fn add_standard(&mut self, secret: &[u8]) -> Result<(), WrongSecret> {
         if let Some(text) = secret.strip_prefix(SECRET_PREFIX) {
             let secret = Zeroizing::new(BASE64.decode(text).map_err(|_| WrongSecret::Base64)?);
-            long_enough(&secret)?;
+            not_empty(&secret)?;
             self.hmac.push(hmac::Key::new(hmac::HMAC_SHA256, &secret));
             return Ok(());
         }
@@ -232,10 +220,9 @@ impl Keys {
     }
 }
 
-fn long_enough(secret: &[u8]) -> Result<(), WrongSecret> {
+fn not_empty(secret: &[u8]) -> Result<(), WrongSecret> {
     match secret.len() {
         0 => Err(WrongSecret::Empty),
-        bytes if bytes < MIN_SECRET_BYTES => Err(WrongSecret::Short { bytes }),
         _ => Ok(()),
     }
 }

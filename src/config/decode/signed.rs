@@ -239,10 +239,14 @@ fn seconds(
     }
     // No skew is a wish that can be had; a signature that holds for no time at all cannot.
     if written > most || (written.is_zero() && key != "clock_skew") {
-        let message = format!("`{key}` is out of bounds");
+        let (what, help) = if written.is_zero() {
+            ("is no time at all", "write at least `1s`".to_owned())
+        } else {
+            ("is too long", format!("write at most `{most_written}`"))
+        };
         out.push(
-            Diagnostic::error("out-of-range", &node.place, message)
-                .with_help(format!("write at most `{most_written}`")),
+            Diagnostic::error("out-of-range", &node.place, format!("`{key}` {what}"))
+                .with_help(help),
         );
     }
     Some(Located {

@@ -134,11 +134,11 @@ fn http_signature(
     let named = |name: &Located<String>, out: &mut Diagnostics| {
         let found = Algorithm::from_name(&name.value);
         if found.is_none() {
-            let known: Vec<&str> = Algorithm::ALL.iter().map(|one| one.name()).collect();
+            let known = Algorithm::ALL.map(|one| format!("`{}`", one.name()));
             let message = format!("`{}` is no algorithm of HTTP signatures", name.value);
             out.push(
                 Diagnostic::error("bad-algorithm", &name.place, message)
-                    .with_help(format!("one of {}", known.join(", "))),
+                    .with_help(format!("write one of {}", known.join(", "))),
             );
         }
         found
@@ -174,7 +174,7 @@ fn http_signature(
                     .and_then(|key| match algorithm {
                         None | Some(Algorithm::HmacSha256) => Ok(key),
                         Some(_) => {
-                            Err("is shared, and the algorithm wants a public key".to_owned())
+                            Err("its algorithm takes a `public_key`, not a `secret`".to_owned())
                         }
                     })
             }
@@ -185,17 +185,18 @@ fn http_signature(
                     Some(algorithm) => {
                         VerifyKey::from_pem(algorithm, &pem).map_err(|error| error.to_string())
                     }
-                    None => Err("needs `algorithm`: one key fits several".to_owned()),
+                    None => Err("a `public_key` goes with its `algorithm`".to_owned()),
                 }
             }
             // Its key stands in the published set.
             (None, None) if signer.secret.is_none() && http.jwks.is_some() => return Some(None),
             (None, None) if signer.secret.is_none() => {
-                Err("is missing: write `public_key` with `algorithm`, or `secret`".to_owned())
+                Err("there is nothing to verify with: write `public_key` with `algorithm`, or `secret`"
+                    .to_owned())
             }
             // What is wrong with the secret was told.
             (None, None) => return None,
-            (Some(_), Some(_)) => Err("is one of `secret` and `public_key`, not both".to_owned()),
+            (Some(_), Some(_)) => Err("`secret` and `public_key` do not go together".to_owned()),
         };
         match made {
             Ok(key) => Some(Some(key)),
@@ -275,6 +276,10 @@ fn webhook_rules(
                 );
             }
         }
+    }
+    if webhook.secrets.is_empty() {
+        // What is wrong with them was told.
+        return None;
     }
     let mut secrets = Vec::new();
     for source in &webhook.secrets {
@@ -481,7 +486,7 @@ fn oauth1(
                 ConsumerKey::rsa(context.ports.secrets.get(&public.value)?.expose())
             }
             _ => {
-                bad_key(signer, "is exactly one of `secret` and `public_key`", out);
+                bad_key(signer, "write one of `secret` and `public_key`", out);
                 return None;
             }
         };
@@ -543,7 +548,7 @@ fn keys<K>(
                 out.push(
                     Diagnostic::error("wrong-credential", &credential.place, message)
                         .hide_snippet()
-                        .with_help(format!("write {{{named_by}: …, secret: {{file: …}}}}")),
+                        .with_help(format!("write `{{{named_by}: …, secret: {{file: …}}}}`")),
                 );
                 continue;
             }
@@ -626,14 +631,14 @@ fn shared_only(signer: &SignerSource, kind: &str, out: &mut Diagnostics) -> Opti
         return None;
     }
     if signer.secret.is_none() {
-        bad_key(signer, "is missing: write `secret: {file: …}`", out);
+        bad_key(signer, "there is nothing to verify with: write `secret: {file: …}`", out);
         return None;
     }
     Some(())
 }
 
 fn bad_key(signer: &SignerSource, why: &str, out: &mut Diagnostics) {
-    let message = format!("the key `{}` {why}", signer.id.value);
+    let message = format!("the key `{}`: {why}", signer.id.value);
     out.push(Diagnostic::error("bad-key", &signer.id.place, message));
 }
 

@@ -192,14 +192,26 @@ fn refuses_what_is_no_single_public_key() {
 }
 
 #[test]
-fn refuses_short_secrets() {
+fn k3_refuses_empty_secrets() {
     assert!(VerifyKey::from_secret(&shared_secret()).is_ok());
-    assert!(VerifyKey::from_secret(&[7; 32]).is_ok());
-    assert_eq!(
-        VerifyKey::from_secret(&[7; 31]).err(),
-        Some(BadKey::ShortSecret)
-    );
-    assert_eq!(VerifyKey::from_secret(b"").err(), Some(BadKey::ShortSecret));
+    assert!(VerifyKey::from_secret(b"x").is_ok());
+    assert_eq!(VerifyKey::from_secret(b"").err(), Some(BadKey::EmptySecret));
+}
+
+#[test]
+fn refuses_bare_keys_in_a_pem_block() {
+    for length in [31, 32, 33, 44] {
+        let text = pem_of(&vec![0; length]);
+        assert!(
+            VerifyKey::from_pem(Algorithm::Ed25519, &text).is_err(),
+            "{length}"
+        );
+    }
+}
+
+fn pem_of(der: &[u8]) -> String {
+    let body = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
+    format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----")
 }
 
 #[test]

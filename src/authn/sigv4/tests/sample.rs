@@ -14,24 +14,24 @@ use crate::secret::Secret;
 use crate::verdict::{Reason, Refusal};
 
 /// 2026-12-01T12:00:00Z.
-pub const NOW: i64 = 1_796_126_400;
+pub(super) const NOW: i64 = 1_796_126_400;
 
-pub const FRESHNESS: Freshness = Freshness {
+pub(super) const FRESHNESS: Freshness = Freshness {
     max_age: Duration::from_secs(300),
     clock_skew: Duration::from_secs(30),
 };
 
-pub fn secret() -> Secret {
+pub(super) fn secret() -> Secret {
     Secret::new(b"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_vec())
 }
 
-pub fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     Rules::new("orders", "eu-central-1", FRESHNESS)
 }
 
 /// A request, owned and easily altered.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub(super) struct Sample {
     pub method: String,
     pub authority: String,
     pub path: Vec<u8>,
@@ -41,7 +41,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    pub fn new(method: &str, target: &str, body: &[u8]) -> Self {
+    pub(super) fn new(method: &str, target: &str, body: &[u8]) -> Self {
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query.into())),
             None => (target, None),
@@ -56,21 +56,21 @@ impl Sample {
         }
     }
 
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    pub fn without(mut self, name: &str) -> Self {
+    pub(super) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(other, _)| other != name);
         self
     }
 
-    pub fn set(self, name: &str, value: &str) -> Self {
+    pub(super) fn set(self, name: &str, value: &str) -> Self {
         self.without(name).with(name, value)
     }
 
-    pub fn header(&self, name: &str) -> String {
+    pub(super) fn header(&self, name: &str) -> String {
         let (_, value) = self
             .headers
             .iter()
@@ -79,20 +79,20 @@ impl Sample {
         String::from_utf8(value.clone()).unwrap()
     }
 
-    pub fn edit_header(self, name: &str, from: &str, to: &str) -> Self {
+    pub(super) fn edit_header(self, name: &str, from: &str, to: &str) -> Self {
         let value = self.header(name);
         assert!(value.contains(from), "{value}");
         self.set(name, &value.replace(from, to))
     }
 
-    pub fn edit_query(mut self, from: &str, to: &str) -> Self {
+    pub(super) fn edit_query(mut self, from: &str, to: &str) -> Self {
         let query = String::from_utf8(self.query.unwrap()).unwrap();
         assert!(query.contains(from), "{query}");
         self.query = Some(query.replace(from, to).into_bytes());
         self
     }
 
-    pub fn ask<T>(&self, ask: impl FnOnce(&AsSigned<'_>) -> T) -> T {
+    pub(super) fn ask<T>(&self, ask: impl FnOnce(&AsSigned<'_>) -> T) -> T {
         let headers = Headers::new(self.headers.iter().map(|(name, value)| (name, value)));
         ask(&AsSigned {
             method: &self.method,
@@ -105,11 +105,11 @@ impl Sample {
         })
     }
 
-    pub fn signed(self) -> Self {
+    pub(super) fn signed(self) -> Self {
         self.signed_as(&signing())
     }
 
-    pub fn signed_as(mut self, signing: &Signing<'_>) -> Self {
+    pub(super) fn signed_as(mut self, signing: &Signing<'_>) -> Self {
         let added = self
             .ask(|message| sign(message, &secret(), signing))
             .unwrap();
@@ -119,47 +119,47 @@ impl Sample {
         self
     }
 
-    pub fn presigned(self, expires: u32) -> Self {
+    pub(super) fn presigned(self, expires: u32) -> Self {
         self.presigned_as(&signing(), expires)
     }
 
-    pub fn presigned_as(mut self, signing: &Signing<'_>, expires: u32) -> Self {
+    pub(super) fn presigned_as(mut self, signing: &Signing<'_>, expires: u32) -> Self {
         let query = self.ask(|message| presign(message, &secret(), signing, expires));
         self.query = Some(query.unwrap().into_bytes());
         self
     }
 
-    pub fn verify_at(&self, rules: &Rules, now: i64) -> Result<Accepted, Refusal> {
+    pub(super) fn verify_at(&self, rules: &Rules, now: i64) -> Result<Accepted, Refusal> {
         self.ask(|message| {
             let unverified = read(message)?.expect("a signature");
             unverified.verify(message, &secret(), rules, Timestamp::from_seconds(now))
         })
     }
 
-    pub fn verify(&self, rules: &Rules) -> Result<Accepted, Refusal> {
+    pub(super) fn verify(&self, rules: &Rules) -> Result<Accepted, Refusal> {
         self.verify_at(rules, NOW)
     }
 
-    pub fn passes(&self) -> Accepted {
+    pub(super) fn passes(&self) -> Accepted {
         self.verify(&rules())
             .unwrap_or_else(|refusal| panic!("{refusal:?}"))
     }
 
     /// Why it is refused under the ordinary rules, with a word of the operator's text.
     #[track_caller]
-    pub fn refused(&self, reason: Reason, word: &str) {
+    pub(super) fn refused(&self, reason: Reason, word: &str) {
         self.refused_by(&rules(), reason, word);
     }
 
     #[track_caller]
-    pub fn refused_by(&self, rules: &Rules, reason: Reason, word: &str) {
+    pub(super) fn refused_by(&self, rules: &Rules, reason: Reason, word: &str) {
         let refusal = self.verify(rules).expect_err("a refusal");
         assert_eq!(refusal.reason, reason, "{}", refusal.detail);
         assert!(refusal.detail.contains(word), "{}", refusal.detail);
     }
 }
 
-pub fn signing() -> Signing<'static> {
+pub(super) fn signing() -> Signing<'static> {
     Signing {
         access_key_id: "AKIDACME",
         service: "orders",

@@ -1,6 +1,6 @@
 //! Secrets that are of no use.
 
-use super::{FRESHNESS, SECRET, custom};
+use super::{FRESHNESS, SECRET};
 use crate::authn::webhook::standard::HeaderNames;
 use crate::authn::webhook::{BadSecrets, Rules, Scheme, WrongSecret};
 use crate::secret::Secret;
@@ -19,22 +19,14 @@ fn refuses_secrets_that_could_not_work() {
     let line_end = format!("{SECRET}\n");
     for (scheme, secret, text) in [
         (Scheme::GitHub, "", "secret 1 is empty"),
-        (Scheme::GitHub, "swordfish", "secret 1 has 9 bytes"),
         (Scheme::GitHub, line_end.as_str(), "white space"),
         (Scheme::Slack, " 0123456789abcdef", "white space"),
-        (custom(|_| {}), "fifteen bytes..", "at least 16"),
         (Scheme::Stripe, "sk_live_0123456789abcdef", "whsec_"),
         (Scheme::Slack, "xoxb-0123456789abcdef", "signing secret"),
         (Scheme::GitHub, "ghp_0123456789abcdef", "access token"),
         (Scheme::Shopify, "shpat_0123456789abcdef", "client secret"),
         (standard.clone(), SECRET, "put `whsec_` before it"),
         (standard.clone(), "whsec_", "is empty"),
-        (standard.clone(), "whsec_AAAA", "has 3 bytes"),
-        (
-            standard.clone(),
-            "whsec_AAAAAAAAAAAAAAAAAAAA",
-            "has 15 bytes",
-        ),
         (standard.clone(), "whsec_not base64", "not base64"),
         (standard.clone(), "whsec_AB__", "not base64"),
         (standard.clone(), "whpk_AAAA", "Ed25519"),

@@ -1,7 +1,7 @@
 //! Requests that the services' own packages signed.
 
 /// One signed request.
-pub struct Vector {
+pub(super) struct Vector {
     /// The package that signed it.
     pub by: &'static str,
     /// The scheme.
@@ -21,7 +21,7 @@ pub struct Vector {
 }
 
 /// All of them.
-pub const VECTORS: &[Vector] = &[
+pub(super) const VECTORS: &[Vector] = &[
     Vector {
         by: "stripe package for Python",
         scheme: "stripe",

@@ -126,6 +126,7 @@ pub(super) fn check(buffer: &[u8]) -> Result<RawCheck, Option<Undecodable>> {
         headers: Headers::new(headers),
         query: http.query,
         fragment: http.fragment,
+        body_is_text: http.raw_body.is_empty() && !http.body.is_empty(),
         body: if http.raw_body.is_empty() {
             http.body
         } else {
