@@ -11,6 +11,7 @@ mod schema;
 mod serve;
 mod settings;
 mod shell;
+mod sign;
 mod test;
 
 use std::ffi::OsString;
@@ -62,6 +63,8 @@ enum Command {
     Init(init::InitArgs),
     /// Print the JSON Schema of policies or settings
     Schema(schema::SchemaArgs),
+    /// Sign a request as a client would, to try out an authenticator
+    Sign(Box<sign::SignArgs>),
     /// API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -122,6 +125,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => shell::completions(&arguments),
         Command::Man(arguments) => shell::man(&arguments),
+        Command::Sign(arguments) => sign::run(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Version(arguments) => version(&arguments),
     }

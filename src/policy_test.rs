@@ -102,6 +102,7 @@ impl Suite {
     /// `None` if `out` holds an error at the end.
     pub fn read(directory: &Path, further: &[PathBuf], out: &mut Diagnostics) -> Option<Self> {
         let mut inputs = Inputs::read(directory, out);
+        inputs.needs_secrets = false;
         for path in further {
             load::tests(path, &mut inputs.set.tests, out);
         }

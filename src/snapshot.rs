@@ -76,7 +76,7 @@ impl Snapshot {
         let ports = Ports {
             key_sets: prepared.by_authenticator,
             token_cache: token_cache.clone(),
-            secrets: secrets::read(&inputs.set, &inputs.files, out),
+            secrets: secrets::read(&inputs.set, &inputs.files, inputs.needs_secrets, out),
             replays: replays.clone(),
         };
         let declared = Declared::of(&inputs.set, out);
@@ -91,7 +91,7 @@ impl Snapshot {
             let ports = Ports {
                 key_sets: prepared.by_authenticator,
                 token_cache: token_cache.clone(),
-                secrets: secrets::read(set, &inputs.files, out),
+                secrets: secrets::read(set, &inputs.files, inputs.needs_secrets, out),
                 replays: replays.clone(),
             };
             let tenant = root.tenant(name, set, &ports, out)?;

@@ -114,6 +114,7 @@ pub(crate) fn compile_with(
         secrets: secrets::read(
             set,
             &ReferredFiles::read(set.referred_files().map(Path::to_owned)),
+            true,
             out,
         ),
         replays: ReplayMemories::default(),

@@ -36,6 +36,9 @@ pub(super) struct CheckArgs {
     /// Print mistakes only: no summary, and no warnings unless they are denied
     #[arg(long, short)]
     quiet: bool,
+    /// Pass over secrets that are not here, as where policies are kept and nobody serves
+    #[arg(long)]
+    without_secrets: bool,
     /// Judge by this time what has expired, as in 2027-01-31 or 2027-01-31T12:00:00Z [default: now]
     #[arg(long, value_name = "TIME", value_parser = time)]
     now: Option<Timestamp>,
@@ -62,7 +65,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 pub(super) fn run(arguments: &CheckArgs) -> u8 {
     let now = arguments.now.unwrap_or_else(|| SystemClock::new().now());
-    let (snapshot, mut diagnostics) = checked(&arguments.policies, now);
+    let (snapshot, mut diagnostics) = checked(&arguments.policies, !arguments.without_secrets, now);
     let denied = arguments.deny_warnings && diagnostics.warning_count() > 0;
     // A tenant's mistakes keep nobody else from serving, and are mistakes all the same.
     let good = snapshot.is_some() && !diagnostics.has_errors() && !denied;
@@ -75,9 +78,14 @@ pub(super) fn run(arguments: &CheckArgs) -> u8 {
 }
 
 /// What a directory compiles to, and all that is to be said of it.
-fn checked(directory: &Path, now: Timestamp) -> (Option<Arc<Snapshot>>, Diagnostics) {
+fn checked(
+    directory: &Path,
+    needs_secrets: bool,
+    now: Timestamp,
+) -> (Option<Arc<Snapshot>>, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
-    let inputs = Inputs::read(directory, &mut diagnostics);
+    let mut inputs = Inputs::read(directory, &mut diagnostics);
+    inputs.needs_secrets = needs_secrets;
     let snapshot = Snapshot::compile(&inputs, &token_cache(0), None, &mut diagnostics);
     let tenants = inputs.tenants.values().map(|tenant| tenant.set.as_ref());
     let tenants: Vec<&PolicySet> = tenants.collect();

@@ -1,7 +1,7 @@
 //! `portcullis explain`.
 
 mod branch;
-mod request;
+pub(in crate::cli) mod request;
 mod text;
 mod tree;
 
@@ -74,6 +74,9 @@ pub(super) struct ExplainArgs {
     /// The body
     #[arg(short = 'd', long, value_name = "DATA", alias = "data-raw")]
     data: Vec<String>,
+    /// The body, with @FILE as it stands in a file
+    #[arg(long, value_name = "DATA")]
+    data_binary: Vec<String>,
     /// Send HEAD
     #[arg(short = 'I', long)]
     head: bool,

@@ -29,6 +29,9 @@ pub struct Inputs {
     pub digest: Digest,
     /// What the file system said of them.
     pub fingerprint: Fingerprint,
+    /// Whether a secret that is not here is a mistake: it is for who serves. Who only looks at policies,
+    /// where the secrets of those who serve are not, takes others in their place.
+    pub needs_secrets: bool,
 }
 
 impl Inputs {
@@ -73,6 +76,7 @@ impl Inputs {
                     tenants,
                     files,
                     fingerprint: after,
+                    needs_secrets: true,
                 };
             }
             attempt += 1;

@@ -1,5 +1,8 @@
 //! Secrets that policies refer to, read with them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::config::inputs::ReferredFiles;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::compile::Secrets;
@@ -7,15 +10,36 @@ use crate::policy::source::signed::SecretSource;
 use crate::policy::source::{Located, PolicySet};
 use crate::secret::Secret;
 
-/// Reads every secret of a policy set. One that cannot be had is a mistake of the policy.
-pub fn read(set: &PolicySet, files: &ReferredFiles, out: &mut Diagnostics) -> Secrets {
+/// Reads every secret of a policy set. One that cannot be had is a mistake of the policy, unless they are not
+/// `needed`: then another stands in for it.
+pub fn read(
+    set: &PolicySet,
+    files: &ReferredFiles,
+    needed: bool,
+    out: &mut Diagnostics,
+) -> Secrets {
     let mut secrets = Secrets::default();
     for source in set.secrets() {
-        if let Some(secret) = one(source, files, out) {
+        let mut found = Diagnostics::default();
+        let secret = one(source, files, &mut found);
+        if needed || matches!(source.value, SecretSource::Literal(_)) {
+            out.append(found);
+        }
+        // In the form that the pickiest kind wants, which is as good as any for the others.
+        let secret = secret.or_else(|| (!needed).then(random).flatten());
+        if let Some(secret) = secret {
             secrets.insert(&source.value, secret);
         }
     }
     secrets
+}
+
+fn random() -> Option<Secret> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    Some(Secret::new(
+        format!("whsec_{}", STANDARD.encode(bytes)).into_bytes(),
+    ))
 }
 
 fn one(
@@ -94,7 +118,7 @@ mod tests {
             format!("authenticators: {{a: {{webhook: {{scheme: stripe, secrets: [{written}]}}}}}}");
         let set = test_support::read(&[("policy.yaml", &text)], &mut out);
         let files = ReferredFiles::read(set.referred_files().map(std::path::Path::to_owned));
-        let secrets = read(&set, &files, &mut out);
+        let secrets = read(&set, &files, true, &mut out);
         let codes: Vec<&str> = out.iter().map(|mistake| mistake.code).collect();
         assert!(!out.render().contains("hunter2"), "{}", out.render());
         let source = set.secrets().next();
@@ -153,7 +177,7 @@ mod tests {
         let mut out = Diagnostics::default();
         let text = "authenticators: {a: {webhook: {scheme: stripe, secrets: [{file: x}]}}}";
         let set = test_support::read(&[("policy.yaml", text)], &mut out);
-        let secrets = read(&set, &ReferredFiles::default(), &mut out);
+        let secrets = read(&set, &ReferredFiles::default(), true, &mut out);
         let source = SecretSource::File(PathBuf::from("x"));
         assert!(secrets.get(&source).is_none());
         assert!(out.has_errors());

@@ -43,7 +43,7 @@ fn root() -> PathBuf {
 }
 
 fn check(directory: &Path) -> Diagnostics {
-    checked(directory, Timestamp::from_seconds(NOW)).1
+    checked(directory, true, Timestamp::from_seconds(NOW)).1
 }
 
 /// A directory of policies, the code that it is about, and a few words on it.

@@ -28,11 +28,12 @@ pub(in crate::cli) struct Asked {
 }
 
 /// The parts of a URL, undecoded.
-struct Url {
-    scheme: String,
+#[derive(Clone)]
+pub(in crate::cli) struct Url {
+    pub(in crate::cli) scheme: String,
     user: Option<String>,
-    authority: String,
-    target: String,
+    pub(in crate::cli) authority: String,
+    pub(in crate::cli) target: String,
 }
 
 impl Asked {
@@ -94,9 +95,6 @@ impl Asked {
             principal = Bytes::from_static(b"client certificate");
             notes.push("--cert counts for --require-tls only: no authenticator of this version reads a client certificate".to_owned());
         }
-        if body.is_some() {
-            notes.push("no policy of this version reads the body".to_owned());
-        }
         let raw = RawCheck {
             method: method.into(),
             path: url.target.into(),
@@ -121,7 +119,7 @@ impl Asked {
 }
 
 /// A time as policies write it.
-fn time(text: &str) -> Result<i64, String> {
+pub(in crate::cli) fn time(text: &str) -> Result<i64, String> {
     let file = SourceFile::new("--now", text);
     let mut out = Diagnostics::default();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-:+.".contains(&byte);
@@ -132,7 +130,7 @@ fn time(text: &str) -> Result<i64, String> {
 }
 
 /// Cuts a URL as curl does, but leaves its path as it is.
-fn split(text: &str) -> Result<Url, String> {
+pub(in crate::cli) fn split(text: &str) -> Result<Url, String> {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
         None => ("http".to_owned(), text),
@@ -247,6 +245,17 @@ fn form_decode_plus(text: &str) -> Vec<u8> {
     form_decode(text.replace('+', "%2B").as_bytes()).into_owned()
 }
 
+/// One header as `-H` has it.
+///
+/// # Errors
+/// How to write one.
+pub(in crate::cli) fn header_line(header: &str) -> Result<(String, Vec<u8>), String> {
+    let (name, value) = header
+        .split_once(':')
+        .ok_or("a header is written as -H 'Name: value'")?;
+    Ok((lower(name)?, value.trim().into()))
+}
+
 fn lower(name: &str) -> Result<String, String> {
     let name = name.trim().to_ascii_lowercase();
     if crate::headers::is_header_name(&name) {
@@ -265,12 +274,27 @@ fn take_host(lines: &mut Vec<(String, Vec<u8>)>) -> Option<String> {
     String::from_utf8(lines.remove(at).1).ok()
 }
 
+/// As curl makes it of what it is given: several parts are joined by `&`, and line ends are left out of a file
+/// unless it is binary.
 fn body(arguments: &ExplainArgs) -> Result<Option<Vec<u8>>, String> {
-    if arguments.data.iter().any(|data| data.starts_with('@')) {
-        return Err("-d @FILE is not read; write the body out, as in -d 'a=b'".to_owned());
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    let texts = arguments.data.iter().map(|data| (data, false));
+    let binary = arguments.data_binary.iter().map(|data| (data, true));
+    for (data, binary) in texts.chain(binary) {
+        parts.push(match data.strip_prefix('@') {
+            Some(file) => {
+                let mut bytes =
+                    std::fs::read(file).map_err(|error| format!("-d @{file}: {error}"))?;
+                if !binary {
+                    bytes.retain(|byte| !matches!(byte, b'\n' | b'\r' | 0));
+                }
+                bytes
+            }
+            None => data.clone().into_bytes(),
+        });
     }
-    let given = !arguments.data.is_empty();
-    Ok(given.then(|| arguments.data.join("&").into_bytes()))
+    let given = !parts.is_empty();
+    Ok(given.then(|| parts.join(&b'&')))
 }
 
 fn certificate(file: &std::path::Path) -> Result<(), String> {

@@ -58,6 +58,7 @@ impl World {
     /// Why nothing can be judged.
     pub(super) fn read(directory: &Path, out: &mut Diagnostics) -> Result<Self, String> {
         let mut inputs = Inputs::read(directory, out);
+        inputs.needs_secrets = false;
         // As it is written, for the mistakes in it.
         drop(Snapshot::compile(&inputs, &token_cache(0), None, out));
         if out.has_errors() {

@@ -1,5 +1,7 @@
 //! Authenticators that are configured otherwise.
 
+mod signed;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::authn::credential::Container;
@@ -52,6 +54,9 @@ pub(super) fn compare(
                 }
                 (Some(KindSource::Jwt(was)), Some(KindSource::Jwt(is))) => {
                     compare_jwt(was, is, (old, new), reads, &mut differences);
+                }
+                (Some(KindSource::Signed(was)), Some(KindSource::Signed(is))) => {
+                    signed::compare(was, is, &mut differences);
                 }
                 _ => {
                     let text = "proves callers in another way";

@@ -11,7 +11,9 @@ use crate::policy::diff::route::Reads;
 use crate::policy::diff::rules::compare_networks;
 use crate::policy::diff::{Difference, Effect, NamedChange, Side, full_name};
 use crate::policy::scope::ScopeSet;
+use crate::policy::source::signed::{SecretSource, SignerSource};
 use crate::policy::source::{ConsumerSource, CredentialKind, Located};
+use crate::secret::Digest;
 
 pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, reads: &Reads) -> Vec<NamedChange> {
     let (before, after) = (all(old), all(new));
@@ -264,6 +266,10 @@ struct Record<'a> {
     expires: Option<Timestamp>,
     /// Its own, cut to its consumer's ceiling.
     scopes: ScopeSet,
+    /// What it is made of, where its id does not say so.
+    material: String,
+    /// Tokens of OAuth 1.0a, with those whom they stand for.
+    tokens: BTreeSet<(&'a str, &'a str)>,
 }
 
 fn keys<'a>(consumers: &'a BTreeMap<String, Known<'a>>) -> HashMap<Key, Record<'a>> {
@@ -274,33 +280,67 @@ fn keys_of<'a>(known: &'a Known<'a>) -> Vec<(Key, Record<'a>)> {
     let mut keys = Vec::new();
     for list in &known.source.credentials {
         for credential in &list.value {
-            let CredentialKind::Key {
-                id,
-                hash,
-                expires,
-                scopes,
-            } = &credential.kind
-            else {
-                continue;
+            let authenticator = full_name(known.tenant, &list.name.value);
+            let (name, id, expires, scopes) = match &credential.kind {
+                CredentialKind::Key {
+                    id,
+                    hash,
+                    expires,
+                    scopes,
+                } => (hash.value, id, expires, scopes),
+                CredentialKind::Signer(signer) => {
+                    let name = Digest::of(format!("signer {}", signer.id.value).as_bytes());
+                    (name, &signer.id, &signer.expires, &signer.scopes)
+                }
+                CredentialKind::Claim { .. } => continue,
+            };
+            let (material, tokens) = match &credential.kind {
+                CredentialKind::Signer(signer) => (material(signer), tokens(signer)),
+                _ => (String::new(), BTreeSet::new()),
             };
             let own = scopes.as_deref().map(granted);
-            let ceiling = known.compiled.ceiling.as_ref();
-            let scopes = match (own, ceiling) {
-                (Some(own), Some(ceiling)) => own.cut_to(ceiling),
-                (Some(own), None) => own,
-                (None, ceiling) => ceiling.cloned().unwrap_or_default(),
-            };
             let record = Record {
                 id: &id.value,
                 consumer: &known.compiled.name,
                 expires: *expires,
-                scopes,
+                scopes: known.compiled.scopes_of_key(own),
+                material,
+                tokens,
             };
-            let authenticator = full_name(known.tenant, &list.name.value);
-            keys.push(((authenticator, *hash.value.bytes()), record));
+            keys.push(((authenticator, *name.bytes()), record));
         }
     }
     keys
+}
+
+/// What a key that signs is made of, as far as the policies say. Nothing that is printed holds it.
+fn material(signer: &SignerSource) -> String {
+    let SignerSource {
+        named_by,
+        id: _,
+        secret,
+        public_key,
+        algorithm,
+        tokens,
+        expires: _,
+        scopes: _,
+    } = signer;
+    let of = |source: &Located<SecretSource>| match &source.value {
+        SecretSource::File(path) => format!("file {}", path.display()),
+        SecretSource::Environment(name) => format!("variable {name}"),
+        SecretSource::Literal(secret) => Digest::of(secret.expose()).to_hex(),
+    };
+    let secrets: Vec<String> = tokens.iter().map(|token| of(&token.secret)).collect();
+    let algorithm = algorithm.as_ref().map(|algorithm| &algorithm.value);
+    let keys = (secret.as_ref().map(of), public_key.as_ref().map(of));
+    format!("{:?}", (named_by, keys, algorithm, secrets))
+}
+
+fn tokens(signer: &SignerSource) -> BTreeSet<(&str, &str)> {
+    let tokens = signer.tokens.iter();
+    tokens
+        .map(|token| (token.token.value.as_str(), token.subject.value.as_str()))
+        .collect()
 }
 
 fn granted(scopes: &[Located<String>]) -> ScopeSet {
@@ -319,6 +359,24 @@ fn compare_keys(was: &Record<'_>, is: &Record<'_>, reads: &Reads, out: &mut Vec<
     if was.id != is.id {
         let text = format!("the key `{}` has the id `{}`", was.id, is.id);
         out.push(Difference::new(Effect::Changed, text));
+    }
+    if was.material != is.material {
+        let text = format!(
+            "the key `{}` is another, or is proven in another way",
+            is.id
+        );
+        out.push(Difference::new(Effect::Changed, text));
+    }
+    for (_, subject) in is.tokens.difference(&was.tokens) {
+        let text = format!("a token of the key `{}` stands for `{subject}`", is.id);
+        out.push(Difference::new(Effect::Opened, text));
+    }
+    for (_, subject) in was.tokens.difference(&is.tokens) {
+        let text = format!(
+            "a token of the key `{}` stands for `{subject}` no more",
+            is.id
+        );
+        out.push(Difference::new(Effect::Closed, text));
     }
     let key = format!("the key `{}`", is.id);
     compare_ends(&key, was.expires, is.expires, reads, out);

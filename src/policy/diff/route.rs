@@ -223,6 +223,10 @@ fn compare_access(old: &View<'_>, new: &View<'_>, out: &mut Vec<Difference>) {
         );
         out.push(Difference::new(Effect::Changed, text));
     }
+    if old.route.external != new.route.external {
+        let text = "signatures are checked over another address (`external_url`)";
+        out.push(Difference::new(Effect::Changed, text));
+    }
     let of_scopes = |view: &View<'_>| clauses_of_scopes(&view.route.scopes);
     compare_clauses(&of_scopes(old), &of_scopes(new), "scope", out);
     let of_roles = |view: &View<'_>| clauses_of_roles(&view.route.roles);

@@ -34,6 +34,18 @@ fn side<'a>(set: &'a PolicySet, table: &'a PolicyTable) -> Side<'a> {
     }
 }
 
+/// What changing an authenticator that a route asks for does, the openings first.
+pub(in crate::policy::diff) fn effects_of(was: &str, is: &str) -> Vec<&'static str> {
+    let policy = |kind: &str| {
+        format!(
+            "authenticators: {{a: {{{kind}}}}}
+policies: {{p: {{hosts: [h], authenticate: a, routes: [{{path: /}}]}}}}"
+        )
+    };
+    let found = effects(&compared(&policy(was), &policy(is)));
+    found.into_iter().map(Effect::as_str).collect()
+}
+
 fn effects(diff: &Diff) -> Vec<Effect> {
     let mut effects: Vec<Effect> = diff.differences().map(|(one, _)| one.effect).collect();
     effects.sort();
