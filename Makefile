@@ -34,7 +34,7 @@ check: ## Formatting, lints and documentation
 # take two minutes, and the comparison with servers that decide nothing four. What else the machine does
 # shows in the times, less in the ratios: leave it alone meanwhile.
 bench: ## The benchmarks, and what a check costs next to a server that decides nothing
-	$(CARGO) bench --bench decision --bench routing
+	$(CARGO) bench --bench decision --bench routing --bench signatures
 	$(PYTHON) scripts/bench.py
 
 clean: ## Remove everything that was built, fetched or made by a run

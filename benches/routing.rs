@@ -1,7 +1,8 @@
 //! Choosing a route among few and among many, and compiling many.
 //!
-//! The requests are the same number in each case and spread over all services, so that what grows is
-//! the policy set alone.
+//! The same number of routes is asked for in each case, one of each kind, from services that lie evenly among
+//! all: so what grows is the policy set alone, and not what the processor has to keep at hand. What that costs
+//! where every route is asked for in turn is measured by itself.
 #![expect(
     clippy::expect_used,
     reason = "a benchmark that cannot be set up has nothing to measure"
@@ -24,9 +25,6 @@ use portcullis::snapshot::Snapshot;
 /// The same allocator as the program's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// How many requests are asked in turn.
-const REQUESTS: usize = 40;
 
 /// The routes of one service, and requests that each of them and no other covers.
 const ROUTES: [(&str, &str, &str); 10] = [
@@ -72,7 +70,7 @@ fn choosing(criterion: &mut Criterion) {
         write_policies(directory.path(), routes, 1).expect("can be written");
         let snapshot = build(directory.path());
         assert_eq!(snapshot.table.route_count, routes);
-        let requests = requests(routes / ROUTES.len());
+        let requests = requests(ROUTES.len(), routes / ROUTES.len());
         for (request, path) in &requests {
             let chosen = snapshot.table.routes.choose(request);
             let chosen = chosen.expect("every request has a route");
@@ -90,6 +88,21 @@ fn choosing(criterion: &mut Criterion) {
                     .ok()
             });
         });
+        if routes == 10_000 {
+            let requests = self::requests(routes, routes / ROUTES.len());
+            let mut next = requests.iter().map(|(request, _)| request).cycle();
+            group.bench_function("among_10000_each_in_turn", |bencher| {
+                bencher.iter(|| {
+                    let request = next.next().expect("it never ends");
+                    snapshot
+                        .table
+                        .routes
+                        .choose(black_box(request))
+                        .map(Arc::as_ptr)
+                        .ok()
+                });
+            });
+        }
     }
     group.finish();
 }
@@ -156,10 +169,11 @@ fn write_policies(directory: &Path, routes: usize, consumers: usize) -> std::io:
     )
 }
 
-/// Requests to every kind of route of services that lie evenly among all, each with its route's path.
-fn requests(services: usize) -> Vec<(Request, &'static str)> {
+/// So many requests, to every kind of route in turn, of services that lie evenly among all, each with its
+/// route's path.
+fn requests(count: usize, services: usize) -> Vec<(Request, &'static str)> {
     let request = |index: usize| {
-        let service = index * services / REQUESTS;
+        let service = index * services / count;
         let (route, methods, path) = ROUTES.get(index % ROUTES.len()).expect("in range");
         let method = methods.split(", ").next().unwrap_or_default();
         let host = if index.is_multiple_of(2) {
@@ -178,5 +192,5 @@ fn requests(services: usize) -> Vec<(Request, &'static str)> {
             *route,
         )
     };
-    (0..REQUESTS).map(request).collect()
+    (0..count).map(request).collect()
 }

@@ -63,9 +63,11 @@ corpus! {
     corpus_paths = "paths";
     corpus_revocations = "revocations";
     corpus_roles = "roles";
+    corpus_signatures = "signatures";
     corpus_tenants = "tenants";
     corpus_tokens = "tokens";
     corpus_trees = "trees";
+    corpus_webhooks = "webhooks";
 }
 
 fn read(policy: &str) -> (Option<Suite>, Diagnostics) {
@@ -237,6 +239,36 @@ fn a_test_that_cannot_be_run_is_a_mistake_of_the_policies() {
     let (suite, out) = read("policies: {p: {hosts: [a], routes: [{path: /}]}}");
     assert!(suite.is_none());
     assert_eq!(mistakes(&out)[0].0, "no-authentication");
+}
+
+#[test]
+fn a_request_that_its_caller_could_not_sign_is_a_mistake_of_the_test() {
+    let policy = |test: &str| {
+        format!(
+            r#"
+authenticators: {{scheme: {{hmac: {{require: [x-tenant]}}}}}}
+consumers: {{acme: {{credentials: {{scheme: [{{key_id: k1, secret: {{insecure_literal: 0123456789abcdef}}}}]}}}}}}
+policies: {{p: {{hosts: [a.example], authenticate: scheme, routes: [{{path: /a}}]}}}}
+tests: [{{name: it, request: {{{test}, as: {{credential: k1}}}}, expect: {{status: 200}}}}]
+"#
+        )
+    };
+    for (request, told) in [
+        ("url: \"https://a.example/a\"", "x-tenant"),
+        (
+            "url: \"https://a.example/a/../b\", headers: {x-tenant: t}",
+            "this request cannot be signed for `scheme`",
+        ),
+        (
+            "url: \"https://a.example/a\", headers: {x-tenant: t, upgrade: websocket}",
+            "upgrade",
+        ),
+    ] {
+        let (suite, out) = read(&policy(request));
+        assert!(suite.is_none(), "{request}");
+        assert_eq!(mistakes(&out), [("cannot-sign", 5)], "{request}");
+        assert!(out.render().contains(told), "{}", out.render());
+    }
 }
 
 /// A test that says who calls and one that brings the real key of the same consumer stand side by side.

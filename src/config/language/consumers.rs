@@ -90,12 +90,12 @@ pub static CREDENTIAL: Shape = Shape::new(
         key(
             "public_key",
             &Type::Either(&[Type::Text, Type::Fields(&SECRET)]),
-            "The public half of the key that the consumer signs with: PEM, `{file: …}`.",
+            "The public half of the key that the consumer signs with: PEM, or `{file: PATH}`.",
         ),
         key(
             "algorithm",
             &TEXT,
-            "What the key signs with: `ed25519`, `ecdsa-p256-sha256`, `hmac-sha256`, …",
+            "What the key signs with: `ed25519`, `ecdsa-p256-sha256`, `hmac-sha256` and the like (RFC 9421 section 6.2).",
         ),
         key(
             "tokens",
@@ -185,7 +185,7 @@ pub static REVOCATION: Shape = Shape::new(
         key(
             "credential",
             &TEXT,
-            "An API key's id, or a token's `jti`, with any authenticator.",
+            "The id of a key, or a token's `jti`, with any authenticator.",
         ),
         key("jti", &TEXT, "A token's `jti`."),
         key("session", &TEXT, "The `sid` of tokens."),

@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostics;
 use crate::test_support::{compile, read};
 
 /// Policies that hold every key of the language at least once.
-const SAMPLES: [&str; 3] = [
+const SAMPLES: [&str; 7] = [
     "
 version: portcullis/v1
 authenticators:
@@ -126,6 +126,82 @@ tests:
       response_headers: {x-e: f}
       body: {status: 200}
       metadata: {decision_id: a, reason: allowed, policy: p, route: /a, principal: 'key:c', subject: c, authenticator: key, credential_id: k, consumer: c, scopes: [a]}
+",
+    "
+authenticators:
+  bare: {http_signature: }
+  key:
+    http_signature:
+      require: ['@method', '\"@query-param\";name=\"id\"', content-digest]
+      algorithms: [ed25519, hmac-sha256]
+      tag: orders
+      label: sig1
+      nonce: required
+      jwks: {url: 'https://keys.example.com/jwks.json'}
+      max_age: 1m
+      clock_skew: 10s
+      forward: true
+consumers:
+  acme:
+    credentials:
+      key:
+        - {key_id: k1, algorithm: hmac-sha256, secret: {insecure_literal: 0123456789abcdef}, scopes: [], expires: 2027-01-31}
+        - {key_id: k2, algorithm: ed25519, public_key: {file: ROOT/src/authn/http_signature/tests/keys/ed25519.pub.pem}}
+        - {key_id: k3}
+policies:
+  p:
+    hosts: [a]
+    external_url: https://api.example.com/v1
+    authenticate: key
+    routes: [{path: /}]
+",
+    "
+authenticators:
+  pay: {webhook: {scheme: stripe, secrets: [{insecure_literal: 0123456789abcdef}, {env: CARGO_PKG_NAME}], max_age: 1m}}
+  events:
+    webhook: {scheme: standard, headers: svix, secrets: [{insecure_literal: whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=}]}
+  courier:
+    webhook:
+      custom:
+        header: x-courier
+        prefix: v=
+        element: v1
+        separator: ;
+        encoding: base64
+        algorithm: hmac-sha512
+        template: '{timestamp}.{id}.{body}'
+        timestamp: {element: t, format: milliseconds}
+        id: x-courier-id
+      secrets: {file: ROOT/src/authn/http_signature/tests/keys/ed25519.pub.pem}
+  timed:
+    webhook:
+      custom: {header: x-timed, template: '{timestamp}.{body}', timestamp: {header: x-time}}
+      secrets: {insecure_literal: 0123456789abcdef}
+policies: {p: {hosts: [a], authenticate: pay, routes: [{path: /}]}}
+",
+    "
+authenticators:
+  scheme:
+    hmac: {from: {header: x-signature, scheme: HMAC-SHA256}, require: [x-tenant], dialects: [own, kong], max_age: 1m, clock_skew: 0s, forward: false}
+  aws:
+    sigv4: {service: orders, region: eu-west-1, require: [content-type], unsigned_payload: true, max_expires: 1h, max_age: 1m, clock_skew: 10s, forward: true}
+consumers:
+  acme:
+    credentials:
+      scheme: [{key_id: k1, secret: {insecure_literal: 0123456789abcdef}}]
+      aws: [{access_key_id: k1, secret: {insecure_literal: 0123456789abcdef}}]
+policies: {p: {hosts: [a], authenticate: scheme, routes: [{path: /}]}}
+",
+    "
+authenticators:
+  oauth:
+    oauth1: {methods: [HMAC-SHA256, PLAINTEXT], realm: orders, body_hash: optional, sha1_body_hash: false, plaintext_without_nonce: true, max_age: 1m, clock_skew: 10s, forward: true}
+consumers:
+  acme:
+    credentials:
+      oauth:
+        - {consumer_key: k1, secret: {insecure_literal: 0123456789abcdef}, tokens: [{token: t1, secret: {insecure_literal: 0123456789abcdef}, subject: alice}]}
+policies: {p: {hosts: [a], authenticate: oauth, routes: [{path: /}]}}
 ",
 ];
 

@@ -8,6 +8,7 @@ mod addresses;
 mod expiry;
 mod grants;
 mod paths;
+mod signed;
 mod unused;
 mod view;
 
@@ -46,6 +47,7 @@ pub fn lint(root: &PolicySet, tenants: &[&PolicySet], now: Timestamp, out: &mut 
         };
         let routes = view::judged(&party);
         expiry::lint(set, now, &mut found);
+        signed::lint(set, &mut found);
         addresses::lint(set, &routes, &mut found);
         paths::lint(&party, &routes, &mut found);
         if whole {

@@ -190,10 +190,10 @@ fn http_signature(
             }
             // Its key stands in the published set.
             (None, None) if signer.secret.is_none() && http.jwks.is_some() => return Some(None),
-            (None, None) if signer.secret.is_none() => {
-                Err("there is nothing to verify with: write `public_key` with `algorithm`, or `secret`"
-                    .to_owned())
-            }
+            (None, None) if signer.secret.is_none() => Err(
+                "there is nothing to verify with: write `public_key` with `algorithm`, or `secret`"
+                    .to_owned(),
+            ),
             // What is wrong with the secret was told.
             (None, None) => return None,
             (Some(_), Some(_)) => Err("`secret` and `public_key` do not go together".to_owned()),
@@ -236,8 +236,12 @@ fn hmac(
     let words = source.require.iter().flatten();
     let words: Vec<Located<String>> = words.cloned().collect();
     rules.require = parsed(&words, hmac::Required::parse, out).into();
+    let own = rules.dialects.contains(&hmac::Dialect::Own);
     let keys = keys(context, ["hmac", "key_id"], out, |signer, out| {
         shared_only(signer, "hmac", out)?;
+        if own && !hmac::own::is_key_id(&signer.id.value) {
+            bad_id(signer, "1 to 128 letters, digits and `-._~:@/+=`", out);
+        }
         let secret = secret(&signer.secret, context)?;
         warn_short(&secret, signer.secret.as_ref(), out);
         match hmac::Key::new(&secret) {
@@ -434,6 +438,9 @@ fn sigv4(
     rules.require = parsed(&words, sigv4::Required::parse, out).into();
     let keys = keys(context, ["sigv4", "access_key_id"], out, |signer, out| {
         shared_only(signer, "sigv4", out)?;
+        if !sigv4::is_access_key_id(&signer.id.value) {
+            bad_id(signer, "letters, digits and `-_.:@`", out);
+        }
         let secret = secret(&signer.secret, context)?;
         warn_short(&secret, signer.secret.as_ref(), out);
         Some(secret)
@@ -631,10 +638,22 @@ fn shared_only(signer: &SignerSource, kind: &str, out: &mut Diagnostics) -> Opti
         return None;
     }
     if signer.secret.is_none() {
-        bad_key(signer, "there is nothing to verify with: write `secret: {file: …}`", out);
+        bad_key(
+            signer,
+            "there is nothing to verify with: write `secret: {file: …}`",
+            out,
+        );
         return None;
     }
     Some(())
+}
+
+fn bad_id(signer: &SignerSource, form: &str, out: &mut Diagnostics) {
+    let message = format!(
+        "no signature can name the key `{}`: its name is {form}",
+        signer.id.value.escape_default()
+    );
+    out.push(Diagnostic::error("bad-id", &signer.id.place, message));
 }
 
 fn bad_key(signer: &SignerSource, why: &str, out: &mut Diagnostics) {

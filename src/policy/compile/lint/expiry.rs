@@ -22,13 +22,12 @@ pub(super) fn lint(set: &PolicySet, now: Timestamp, found: &mut Findings) {
         }
         let credentials = consumer.value.credentials.iter();
         for credential in credentials.flat_map(|list| &list.value) {
-            if let CredentialKind::Key {
-                id,
-                expires: Some(end),
-                ..
-            } = &credential.kind
-                && *end <= now
-            {
+            let (id, end) = match &credential.kind {
+                CredentialKind::Key { id, expires, .. } => (id, expires),
+                CredentialKind::Signer(signer) => (&signer.id, &signer.expires),
+                CredentialKind::Claim { .. } => continue,
+            };
+            if let Some(end) = end.as_ref().filter(|end| **end <= now) {
                 let message = format!(
                     "the key `{}` of `{}` expired {}: it is refused",
                     id.value,
