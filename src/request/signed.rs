@@ -112,3 +112,98 @@ impl<'a> AsSigned<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{AsSigned, ExternalUrl};
+    use crate::request::raw::RawCheck;
+    use crate::request::{Reading, Request};
+    use bytes::Bytes;
+
+    #[test]
+    fn reads_the_address_that_clients_call() {
+        for (text, expected) in [
+            (
+                "https://api.example.com",
+                Ok(("https", "api.example.com", "")),
+            ),
+            (
+                "https://API.example.com:443/",
+                Ok(("https", "api.example.com", "")),
+            ),
+            (
+                "http://api.example.com:80/v1/",
+                Ok(("http", "api.example.com", "/v1")),
+            ),
+            (
+                "https://api.example.com:8443/a/b",
+                Ok(("https", "api.example.com:8443", "/a/b")),
+            ),
+            ("api.example.com", Err("has no scheme")),
+            (
+                "ftp://api.example.com",
+                Err("is neither `https://` nor `http://`"),
+            ),
+            (
+                "HTTPS://api.example.com",
+                Err("is neither `https://` nor `http://`"),
+            ),
+            ("https://me@api.example.com", Err("holds a user name")),
+            ("https://", Err("has no readable host")),
+            ("https:///v1", Err("has no readable host")),
+            ("https://a,b", Err("has no readable host")),
+            ("https://a/v1?x", Err("holds a query or a fragment")),
+            ("https://a?x", Err("holds a query or a fragment")),
+            (
+                "https://a/v 1",
+                Err("has a path with characters that belong percent-encoded"),
+            ),
+        ] {
+            let read = ExternalUrl::parse(text);
+            let read = read
+                .as_ref()
+                .map(|url| (&*url.scheme, &*url.authority, &*url.prefix));
+            assert_eq!(read, expected.as_ref().map(|url| *url), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_looks_as_its_signer_saw_it() {
+        let raw = RawCheck {
+            method: Bytes::from_static(b"GET"),
+            scheme: Bytes::from_static(b"HTTP"),
+            host: Bytes::from_static(b"In.side:8080"),
+            path: Bytes::from_static(b"/orders%20x?a=b"),
+            ..RawCheck::default()
+        };
+        let request = Request::read(raw, &Reading::default()).unwrap();
+        let plain = AsSigned::of(&request, None);
+        let seen = (&*plain.scheme, &*plain.authority, &*plain.path, plain.query);
+        assert_eq!(
+            seen,
+            (
+                "http",
+                "In.side:8080",
+                &b"/orders%20x"[..],
+                Some(&b"a=b"[..])
+            )
+        );
+        let external = ExternalUrl::parse("https://api.example.com/v1").unwrap();
+        let public = AsSigned::of(&request, Some(&external));
+        let seen = (
+            &*public.scheme,
+            &*public.authority,
+            &*public.path,
+            public.query,
+        );
+        assert_eq!(
+            seen,
+            (
+                "https",
+                "api.example.com",
+                &b"/v1/orders%20x"[..],
+                Some(&b"a=b"[..])
+            )
+        );
+    }
+}
