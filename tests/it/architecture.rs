@@ -44,8 +44,17 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("opentelemetry", &["telemetry", "app"]),
     ("opentelemetry_sdk", &["telemetry", "app"]),
     ("jsonwebtoken", &["authn", "policy::compile"]),
+    ("sfv", &["authn::http_signature"]),
     ("cel", &["policy::expression"]),
-    ("chrono", &["policy::expression"]),
+    (
+        "chrono",
+        &[
+            "policy::expression",
+            "authn::hmac",
+            "authn::sigv4",
+            "authn::webhook",
+        ],
+    ),
     ("regex", &["policy::expression"]),
 ];
 

@@ -180,6 +180,24 @@ fn copy_of_shop(directory: &Path) {
     }
 }
 
+/// What a page refers to by `{file: ../secrets/NAME}`: a public key where the name ends in `.pem`, else a
+/// secret of a form that every service's webhooks take.
+fn write_secrets(directory: &Path, text: &str) {
+    let secrets = directory.join("secrets");
+    std::fs::create_dir(&secrets).expect("can be made");
+    for rest in text.split("{file: ../secrets/").skip(1) {
+        let name = rest.split('}').next().unwrap_or_default();
+        let content = if name.ends_with(".pem") {
+            read(&root().join("src/authn/http_signature/tests/keys/ed25519.pub.pem"))
+        } else {
+            // No two secrets of one webhook may be the same.
+            let different: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+            format!("whsec_{different:a<64.64}")
+        };
+        std::fs::write(secrets.join(name), content).expect("can be written");
+    }
+}
+
 #[test]
 fn every_yaml_block_says_what_it_is_and_is_that() {
     let mut seen = BTreeSet::new();
@@ -195,10 +213,12 @@ fn every_yaml_block_says_what_it_is_and_is_that() {
         match kind.as_str() {
             "policy" => {
                 let directory = TempDir::new().expect("a temporary directory");
-                std::fs::write(directory.path().join("policy.yaml"), &block.text)
-                    .expect("can be written");
-                assert_loads(directory.path(), &place);
-                assert_unsuspicious(directory.path(), &place);
+                let policies = directory.path().join("policies");
+                std::fs::create_dir(&policies).expect("can be made");
+                std::fs::write(policies.join("policy.yaml"), &block.text).expect("can be written");
+                write_secrets(directory.path(), &block.text);
+                assert_loads(&policies, &place);
+                assert_unsuspicious(&policies, &place);
             }
             "settings" => settings_are_accepted(&block),
             // Envoy's, Kubernetes' and Prometheus' own words: only that they can be read is known here.

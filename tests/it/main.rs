@@ -30,6 +30,8 @@ mod e2e_reload;
 #[cfg(test)]
 mod e2e_rpc;
 #[cfg(test)]
+mod e2e_signed;
+#[cfg(test)]
 mod e2e_tenants;
 #[cfg(test)]
 mod edge;

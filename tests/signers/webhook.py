@@ -7,7 +7,8 @@ Own keys:
   svix          true: the headers of `standard` are called svix-…, as Svix sends them
   algorithm     HMAC_SHA256 for `twilio`, whose default is HMAC_SHA1
   header, timestamp_header
-                other names for the headers of `stripe` and `slack`: for services that sign as these do
+                other names for the headers of `stripe`, `slack` and `standard`, the latter without its `v1,`: for
+                services that sign as these do
 
 `shopify` and `github` are signed by Python's own `hmac`: their packages of 28 and 56 MB do the same in one line.
 """
@@ -48,7 +49,10 @@ def standard():
 
     prefix = "svix-" if job.get("svix") else "webhook-"
     signature = Webhook(secret).sign(job["id"], datetime.fromtimestamp(now, tz=timezone.utc), body)
-    return {prefix + "id": job["id"], prefix + "timestamp": str(now), prefix + "signature": signature}
+    added = {prefix + "id": job["id"], prefix + "timestamp": str(now)}
+    if "header" in job:
+        return {**added, job["header"]: signature.removeprefix("v1,")}
+    return {**added, prefix + "signature": signature}
 
 
 class Form(dict):
