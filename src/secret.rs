@@ -64,7 +64,7 @@ impl Digest {
         &self.0
     }
 
-    /// The first eight bytes as a number: an index into a table, never a proof of equality.
+    /// The first eight bytes as a number: a name in short, never a proof of equality.
     pub fn bucket(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
@@ -77,9 +77,10 @@ impl PartialEq for Digest {
     }
 }
 
+/// All of it: digests that begin alike can be written into a file on purpose.
 impl std::hash::Hash for Digest {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write_u64(self.bucket());
+        state.write(&self.0);
     }
 }
 
@@ -101,6 +102,8 @@ pub const fn hex_value(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{BuildHasher as _, RandomState};
+
     use super::{Digest, Secret};
 
     #[test]
@@ -124,6 +127,16 @@ mod tests {
         ] {
             assert!(Digest::from_hex(bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn digests_that_begin_alike_are_hashed_apart() {
+        let digest = |last: &str| Digest::from_hex(&format!("{}{last}", "0".repeat(56))).unwrap();
+        let hasher = RandomState::new();
+        let hashed = |last: &str| hasher.hash_one(digest(last));
+        assert_eq!(digest("0000000a").bucket(), digest("0000000b").bucket());
+        assert_ne!(hashed("0000000a"), hashed("0000000b"));
+        assert_eq!(hashed("0000000a"), hashed("0000000A"));
     }
 
     #[test]

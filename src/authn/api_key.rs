@@ -5,6 +5,7 @@
 //! from an unknown key without a look-up. Keys of any other format work by their SHA-256.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -71,7 +72,7 @@ impl KeyRecord {
 pub struct ApiKeys {
     /// What its keys begin with, where said.
     pub prefix: Option<Box<str>>,
-    by_bucket: HashMap<u64, Vec<Arc<KeyRecord>>, RandomState>,
+    by_digest: HashMap<Digest, Arc<KeyRecord>, RandomState>,
 }
 
 impl ApiKeys {
@@ -79,7 +80,7 @@ impl ApiKeys {
     pub fn new(prefix: Option<&str>) -> Self {
         Self {
             prefix: prefix.map(Into::into),
-            by_bucket: HashMap::default(),
+            by_digest: HashMap::default(),
         }
     }
 
@@ -88,12 +89,13 @@ impl ApiKeys {
     /// # Errors
     /// The record that has the same digest already.
     pub fn insert(&mut self, record: KeyRecord) -> Result<(), Arc<KeyRecord>> {
-        let bucket = self.by_bucket.entry(record.digest.bucket()).or_default();
-        if let Some(twin) = bucket.iter().find(|other| other.digest == record.digest) {
-            return Err(Arc::clone(twin));
+        match self.by_digest.entry(record.digest) {
+            Entry::Occupied(twin) => Err(Arc::clone(twin.get())),
+            Entry::Vacant(free) => {
+                free.insert(Arc::new(record));
+                Ok(())
+            }
         }
-        bucket.push(Arc::new(record));
-        Ok(())
     }
 
     /// Whether a bearer credential of this text belongs here: it has the authenticator's prefix.
@@ -119,13 +121,7 @@ impl ApiKeys {
                 "the key holds characters that no key has, or is longer than 4,096 bytes",
             ));
         }
-        let digest = Digest::of(presented);
-        let bucket = self
-            .by_bucket
-            .get(&digest.bucket())
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let Some(record) = bucket.iter().find(|record| record.digest == digest) else {
+        let Some(record) = self.by_digest.get(&Digest::of(presented)) else {
             return Err(self.not_found(presented, environment));
         };
         if record.expires.is_some_and(|expires| now >= expires) {

@@ -200,6 +200,19 @@ fn k2_one_digest_is_registered_once() {
     assert_eq!(&*twin.id, "first");
 }
 
+/// What their number costs is told by the hash of digests.
+#[test]
+fn keys_whose_digests_begin_alike_are_told_apart() {
+    let digest = |last: u32| Digest::from_hex(&format!("{}{last:08x}", "7".repeat(56))).unwrap();
+    let record = |id: &str, last| KeyRecord::new("k", id, digest(last), None, None, consumer(None));
+    let mut keys = ApiKeys::new(None);
+    for last in 0..10_000 {
+        assert!(keys.insert(record(&format!("k{last}"), last)).is_ok());
+    }
+    let twin = keys.insert(record("again", 4_711)).unwrap_err();
+    assert_eq!(&*twin.id, "k4711");
+}
+
 #[test]
 fn a_prefix_decides_which_bearer_credentials_are_keys() {
     for (prefix, credential, owned) in [
