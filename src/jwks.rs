@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::authn::key_set::{KeySet, KeySetCell};
 use crate::clock::Clock;
-use crate::config::inputs::ReferredFiles;
+use crate::config::inputs::{ReferredFiles, referred_file};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::http_client::{CannotFetch, HttpClient};
 use crate::policy::source::{JwksSource, KindSource, Located, PolicySet};
@@ -321,7 +321,7 @@ enum NotFresh {
     #[error("{url}: {1}", url = shown(.0))]
     Fetch(Url, CannotFetch),
     #[error("{0}: {1}")]
-    File(String, std::io::Error),
+    File(String, String),
     #[error("{0}: not a key set: {1}")]
     KeySet(String, crate::authn::key_set::BadKeySet),
     #[error("{url}: {1}", url = shown(.0))]
@@ -374,10 +374,13 @@ async fn fresh(source: &Source, http: Option<&HttpClient>) -> Result<(KeySet, Du
     match source {
         Source::File(path) => {
             let name = || path.display().to_string();
-            let bytes = tokio::fs::read(path)
-                .await
+            let file = path.clone();
+            let read = tokio::task::spawn_blocking(move || referred_file(&file)).await;
+            let bytes = read
+                .unwrap_or_else(|error| Err(error.to_string()))
                 .map_err(|error| NotFresh::File(name(), error))?;
-            let set = KeySet::parse(&bytes).map_err(|error| NotFresh::KeySet(name(), error))?;
+            let set =
+                KeySet::parse(bytes.expose()).map_err(|error| NotFresh::KeySet(name(), error))?;
             Ok((set, REREAD))
         }
         Source::Url(url) => jwk_set(url, http.ok_or(NotFresh::NoClient)?).await,

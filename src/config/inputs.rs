@@ -116,6 +116,14 @@ fn digest(directory: &Path, policies: &PolicyFiles, files: &ReferredFiles) -> Di
     Digest::of(&parts)
 }
 
+/// The content of one file that policies refer to. May block.
+///
+/// # Errors
+/// The text of why it could not be read, or is too large to be.
+pub fn referred_file(path: &Path) -> Result<Secret, String> {
+    whole_file(path, MAX_REFERRED_BYTES).map(Secret::new)
+}
+
 /// The contents of files that policies refer to: key sets, secrets.
 #[derive(Default)]
 pub struct ReferredFiles(BTreeMap<PathBuf, Result<Secret, String>>);
@@ -124,7 +132,7 @@ impl ReferredFiles {
     /// Reads files; one that cannot be read keeps the reason.
     pub fn read(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let read = |path: PathBuf| {
-            let bytes = whole_file(&path, MAX_REFERRED_BYTES).map(Secret::new);
+            let bytes = referred_file(&path);
             (path, bytes)
         };
         Self(paths.into_iter().map(read).collect())

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -208,10 +209,20 @@ pub fn whole_file(path: &Path, limit: usize) -> Result<Vec<u8>, String> {
     if !metadata.is_file() {
         return Err("it is no regular file".to_owned());
     }
+    let too_large = || Err(format!("it is larger than {limit} bytes"));
     if metadata.len() > limit as u64 {
-        return Err(format!("it is larger than {limit} bytes"));
+        return too_large();
     }
-    fs::read(path).map_err(|error| error.to_string())
+    // It may grow meanwhile, and some files say nothing of their size.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
+    let file = fs::File::open(path).map_err(|error| error.to_string())?;
+    file.take(limit as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    if bytes.len() > limit {
+        return too_large();
+    }
+    Ok(bytes)
 }
 
 /// What each file of a directory revokes. Read apart from everything else, so that a revocation counts

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{Fetch, KeySets, REREAD, RETRY_MOST, Source, is_loopback, keep_fresh, prepare};
+use super::{Fetch, KeySets, REREAD, RETRY_MOST, Source, fresh, is_loopback, keep_fresh, prepare};
 use crate::authn::key_set::KeySetCell;
 use crate::config::inputs::ReferredFiles;
 use crate::diagnostic::Diagnostics;
@@ -202,6 +202,32 @@ async fn keeps_last_good_keys_and_finds_new_ones() {
     assert!(!holds("old"), "a key that was withdrawn is gone");
     assert_ne!(cell.current().unwrap().generation(), first);
     task.abort();
+}
+
+#[tokio::test]
+async fn a_file_that_has_grown_out_of_bounds_or_never_ends_is_not_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys.json");
+    let set = jwk_set(&[&Signer::ed25519("k")]);
+    let (most, source) = (4 * 1024 * 1024, Source::File(path.clone()));
+    for (length, good) in [(set.len(), true), (most, true), (most + 1, false)] {
+        let spaces = " ".repeat(length - set.len());
+        std::fs::write(&path, format!("{set}{spaces}")).unwrap();
+        let read = fresh(&source, None).await;
+        match read {
+            Ok(_) => assert!(good, "{length}"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(
+                    !good && text.contains("larger than 4194304 bytes"),
+                    "{text}"
+                );
+            }
+        }
+    }
+    let endless = Source::File("/dev/zero".into());
+    let error = fresh(&endless, None).await.err().unwrap().to_string();
+    assert!(error.contains("no regular file"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -167,3 +167,13 @@ fn revocations_count_whatever_mistakes_stand_beside_them() {
     put("b.yaml", "revocations: [{credential: c}]");
     assert_eq!(read(&second).index().len(), 1);
 }
+
+/// Such files are regular, and their size is said to be none.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_says_nothing_of_its_size_is_read_within_bounds() {
+    let path = Path::new("/proc/self/status");
+    assert!(!super::whole_file(path, 1 << 20).unwrap().is_empty());
+    let error = super::whole_file(path, 16).unwrap_err();
+    assert_eq!(error, "it is larger than 16 bytes");
+}
