@@ -87,6 +87,7 @@ pub struct Trail {
     path: Bytes,
     protocol: Bytes,
     client_address: Bytes,
+    pinned: Option<Bytes>,
     user_agent: Option<Bytes>,
     trace: Option<TraceContext>,
     rpc: Rpc,
@@ -128,6 +129,7 @@ impl Trail {
         trail.path = raw.path.slice(..query.unwrap_or(raw.path.len()));
         trail.protocol = raw.protocol.clone();
         trail.client_address = raw.source.address.clone();
+        trail.pinned = raw.pinned().cloned();
         let mut carried = None;
         let (mut origins, mut content_types) = (0, 0);
         let mut signs = Signs {
@@ -173,6 +175,7 @@ impl Trail {
             path: Bytes::new(),
             protocol: Bytes::new(),
             client_address: Bytes::new(),
+            pinned: None,
             user_agent: None,
             trace: None,
             rpc: Rpc::None,
@@ -352,6 +355,7 @@ impl Record<'_> {
             line.proof(principal);
         }
         line.text("client_address", &text(&trail.client_address));
+        line.bounded("pinned", trail.pinned.as_deref());
         line.bounded("user_agent", trail.user_agent.as_deref());
         line.maybe("trace_id", trace_id.as_deref());
         line.number(

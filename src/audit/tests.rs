@@ -49,6 +49,8 @@ fn full(bearer: &str) -> RawCheck {
     );
     check.path = Bytes::from_static(b"/orders/1?token=query-secret");
     check.source.address = Bytes::from_static(b"192.0.2.7");
+    let pin = ["policy", "api"].map(|text| Bytes::from_static(text.as_bytes()));
+    check.context_extensions = vec![pin.into()];
     check
 }
 
@@ -100,7 +102,7 @@ fn a_record_says_who_did_what_and_how_it_ended() {
             "protocol": "HTTP/2", "policy": "api", "route": "/orders/{id}",
             "authenticator": "login", "principal": "login:alice", "consumer": "acme",
             "credential_id": "t-1", "scopes": [],
-            "claimed_scopes": ["orders:read"], "roles": ["clerk"], "client_address": "192.0.2.7", "user_agent": "curl/8",
+            "claimed_scopes": ["orders:read"], "roles": ["clerk"], "client_address": "192.0.2.7", "pinned": "api", "user_agent": "curl/8",
             "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "duration_us": 0,
         })
     );
@@ -151,6 +153,31 @@ fn k3_a_record_never_holds_a_credential_or_a_query() {
         world.get("/orders/1?a=secret-of-a-key", &[("x-api-key", key)]);
         let line = world.records.last().line;
         assert!(!line.contains("secret-of-a-key"), "{line}");
+    }
+}
+
+/// The one that is judged by, whether or not there is such a policy; never what else Envoy says there.
+#[test]
+fn a_record_says_which_policy_the_request_is_pinned_to() {
+    let world = world(&Signer::ed25519("k"));
+    for (extensions, pinned) in [
+        (&[][..], Value::Null),
+        (&[("tier", "base")], Value::Null),
+        (&[("policy", "api")], json!("api")),
+        (&[("policy", "api"), ("policy", "gone")], json!("gone")),
+        (&[("policy", "")], json!("")),
+    ] {
+        let mut check = raw("GET", "/orders/1", &[]);
+        let copy = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+        let extensions = extensions.iter();
+        check.context_extensions = extensions
+            .map(|(key, value)| (copy(key), copy(value)))
+            .collect();
+        let unknown = world.judge(check).reason() == Reason::PolicyUnknown;
+        let line = line(&world);
+        assert_eq!(line.get("pinned").cloned().unwrap_or_default(), pinned);
+        assert_eq!(unknown, !(pinned.is_null() || pinned == "api"), "{pinned}");
+        assert!(!line.to_string().contains("base"), "{line}");
     }
 }
 

@@ -36,7 +36,8 @@ const EXIT_CODES: &str = "Exit status:
 ///
 /// Callers are presented by keys and tokens made just now, which are accepted in place of theirs. What the log
 /// does not hold cannot be judged: the headers and claims that a condition reads, and credentials that were
-/// refused. Such decisions are counted apart, each with the reason.
+/// refused. Such decisions are counted apart, each with the reason. Records of versions that did not say which
+/// policy Envoy pinned a request to are judged as if it had pinned none.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct ReplayArgs {

@@ -349,13 +349,8 @@ impl RouteIndex {
     /// What stands at a request's host and path.
     fn methods_of(&self, request: &Request) -> Result<&Methods, Refusal> {
         let host = request.host().as_str();
-        let mut pins = request
-            .raw()
-            .context_extensions
-            .iter()
-            .filter(|(key, _)| key == "policy");
-        let table = match pins.next_back() {
-            Some((_, name)) => self.pinned_table(name, host)?,
+        let table = match request.raw().pinned() {
+            Some(name) => self.pinned_table(name, host)?,
             None => self.table_of(host),
         };
         let table = table.and_then(|table| self.tables.get(table));

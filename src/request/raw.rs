@@ -38,6 +38,15 @@ pub struct RawCheck {
     pub context_extensions: Vec<(Bytes, Bytes)>,
 }
 
+impl RawCheck {
+    /// The policy that Envoy pins the request to: `policy` among the context extensions, the last where
+    /// there are several, as in a map.
+    pub fn pinned(&self) -> Option<&Bytes> {
+        let mut pins = self.context_extensions.iter();
+        pins.rfind(|(key, _)| key == "policy").map(|(_, name)| name)
+    }
+}
+
 impl fmt::Debug for RawCheck {
     /// What tells requests apart; never a query, a header's value or a body.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

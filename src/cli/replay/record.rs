@@ -25,6 +25,8 @@ struct Line {
     #[serde(default)]
     client_address: String,
     #[serde(default)]
+    pinned: Option<String>,
+    #[serde(default)]
     also: Vec<Proof>,
     #[serde(flatten)]
     proof: Proven,
@@ -67,6 +69,8 @@ pub(super) struct Recorded {
     pub(super) policy: Option<String>,
     pub(super) route: Option<String>,
     pub(super) client_address: String,
+    /// The policy that Envoy pinned the request to; `None` also in records of versions that did not say.
+    pub(super) pinned: Option<String>,
     pub(super) sent: Sent,
 }
 
@@ -121,6 +125,7 @@ impl Recorded {
             policy: line.policy,
             route: line.route,
             client_address: line.client_address,
+            pinned: line.pinned,
             sent,
         })
     }

@@ -8,7 +8,7 @@ use super::world::World as Replay;
 use super::{FailOn, ReplayArgs, replay_lines, run};
 use crate::cli::Format;
 use crate::diagnostic::Diagnostics;
-use crate::test_support::{Signer, World, claims, jwk_set, key_entry, with};
+use crate::test_support::{Signer, World, claims, jwk_set, key_entry, raw, with};
 
 const ISSUER: &str = "https://i.example";
 
@@ -240,6 +240,55 @@ fn flips_are_grouped_and_named() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+#[test]
+fn pinned_requests_are_judged_by_their_policy() {
+    let two = |shop: &str| {
+        format!(
+            "policies:
+  shop: {{hosts: [api.example.com], public: true, routes: [{{path: {shop}}}]}}
+  back: {{hosts: [api.example.com], public: true, routes: [{{path: /back}}]}}
+"
+        )
+    };
+    let world = World::new(&two("/orders"));
+    for (path, pin) in [
+        ("/orders", None),
+        ("/orders", Some("shop")),
+        ("/orders", Some("back")),
+        ("/orders", Some("gone")),
+    ] {
+        let mut check = raw("GET", path, &[]);
+        let pin = pin.map(|pin| ("policy".into(), pin.into()));
+        check.context_extensions = pin.into_iter().collect();
+        world.judge(check);
+    }
+    let lines = world.records.all().into_iter().map(|record| record.line);
+    let log: String = lines.collect();
+    let report = replayed(&log, &two("/orders"));
+    assert_eq!(sums(&report), [0, 0, 0, 0], "{}", report.render());
+    assert_eq!(report.to_json()["reasons"], json!([]));
+    // Another policy's route changes nothing for who is pinned, and a policy that is new may be the one.
+    let back = two("/orders").replace("path: /back", "path: /**");
+    assert_eq!(sums(&replayed(&log, &back)), [1, 0, 0, 0]);
+    let gone = two("/orders")
+        .replace("back:", "gone:")
+        .replace("path: /back", "path: /other");
+    let report = replayed(&log, &gone);
+    assert_eq!(sums(&report), [0, 0, 0, 0]);
+    let reasons = report.to_json()["reasons"].to_string();
+    for new in ["policy_unknown", "route_unknown"] {
+        assert!(reasons.contains(&format!("\"new\":\"{new}\"")), "{reasons}");
+    }
+    // As older versions recorded them: as if nothing had been pinned.
+    let old = log.lines().map(|line| {
+        let mut record: Value = serde_json::from_str(line).unwrap();
+        record.as_object_mut().unwrap().remove("pinned");
+        format!("{record}\n")
+    });
+    let report = replayed(&old.collect::<String>(), &two("/orders"));
+    assert_eq!(sums(&report), [1, 0, 0, 1], "{}", report.render());
 }
 
 #[test]

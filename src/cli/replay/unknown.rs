@@ -17,7 +17,9 @@ pub(super) fn cannot_rebuild(record: &Recorded) -> Option<&'static str> {
         Reason::Preflight | Reason::CorsRefused => {
             return Some("a preflight, whose headers are not recorded");
         }
-        Reason::PolicyUnknown => return Some("Envoy pinned a policy, and did not say which"),
+        Reason::PolicyUnknown if record.pinned.is_none() => {
+            return Some("Envoy pinned a policy, and the record does not say which");
+        }
         Reason::TlsRequired => return Some("refused before it was read, for want of TLS"),
         Reason::DependencyUnavailable
         | Reason::DeadlineExceeded
@@ -31,11 +33,12 @@ pub(super) fn cannot_rebuild(record: &Recorded) -> Option<&'static str> {
         return Some("a record without method, host or path");
     }
     let texts = [&record.method, &record.host, &record.path];
-    if texts.iter().any(|text| text.len() >= MAX_TEXT_BYTES) {
-        return Some("the path is longer than what is recorded of it");
+    let mut texts = texts.into_iter().chain(&record.pinned);
+    if texts.clone().any(|text| text.len() >= MAX_TEXT_BYTES) {
+        return Some("the request is longer than what is recorded of it");
     }
     // What is not UTF-8 is recorded so.
-    let lossy = texts.iter().any(|text| text.contains('\u{fffd}'));
+    let lossy = texts.any(|text| text.contains('\u{fffd}'));
     lossy.then_some("the request was not UTF-8")
 }
 

@@ -191,6 +191,7 @@ fn undecidable(record: &Recorded, route: &Route, reason: Reason) -> Option<Strin
 
 fn check(record: &Recorded) -> RawCheck {
     let copy = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    let pinned = record.pinned.iter();
     RawCheck {
         method: copy(&record.method),
         host: copy(&record.host),
@@ -199,6 +200,9 @@ fn check(record: &Recorded) -> RawCheck {
             address: copy(&record.client_address),
             ..RawPeer::default()
         },
+        context_extensions: pinned
+            .map(|name| (Bytes::from_static(b"policy"), copy(name)))
+            .collect(),
         ..RawCheck::default()
     }
 }

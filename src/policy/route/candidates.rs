@@ -16,9 +16,8 @@ impl RouteIndex {
     /// What covers a request, the most specific first, and what comes near where nothing does.
     pub fn candidates(&self, request: &Request) -> Routing {
         let host = request.host().as_str();
-        let mut pins = request.raw().context_extensions.iter();
-        let pinned = pins.rfind(|(key, _)| key == "policy");
-        let pinned = pinned.map(|(_, name)| String::from_utf8_lossy(name).into_owned());
+        let pinned = request.raw().pinned();
+        let pinned = pinned.map(|name| String::from_utf8_lossy(name).into_owned());
         let (hosts, tables) = match &pinned {
             Some(name) => self.of_pinned(name, host),
             None => self.of_host(host),
