@@ -153,6 +153,15 @@ pub struct Progress {
     /// Whom an all-of has proven so far. Empty where one credential is enough, and once the demand is met:
     /// then [`Proven`] has them.
     pub verified: Vec<Principal>,
+    /// Who was proven and belongs to a consumer who may not call: nobody, but for what was revoked.
+    pub turned_away: Option<Box<Principal>>,
+}
+
+impl Progress {
+    /// Everybody who was proven before a refusal.
+    pub fn proven(&self) -> impl Iterator<Item = &Principal> {
+        self.verified.iter().chain(self.turned_away.as_deref())
+    }
 }
 
 impl RouteAuthn {
@@ -268,7 +277,10 @@ impl RouteAuthn {
                 observer.note(|| Event::Begins(Stage::Consumer));
                 let admitted = consumer.admit(request, on.environment, clock.now());
                 observer.note(|| told_consumer(consumer, authenticator, &admitted));
-                admitted?;
+                if let Err(refusal) = admitted {
+                    progress.turned_away = Some(Box::new(principal));
+                    return Err(refusal);
+                }
             }
             if self.demand.is_none() {
                 return Ok((Identity::Proven(Proven::alone(principal)), stripped));

@@ -193,11 +193,13 @@ impl Pipeline {
             return Ok(Verdict::Reply(Reply::preflight(permit, trail.id())));
         }
         let revocations = revocations.load_full();
-        if table.shadow.is_some() {
-            trail.shadow = shadow::judge(&request, table, &revocations, self.clock.as_ref());
-            if let Some(beside) = &trail.shadow {
-                observer.note(|| shadow::told(beside));
-            }
+        let mut revoked_in_shadow = false;
+        if table.shadow.is_some()
+            && let Some(judged) = shadow::judge(&request, table, &revocations, self.clock.as_ref())
+        {
+            observer.note(|| shadow::told(&judged.beside));
+            revoked_in_shadow = judged.revoked;
+            trail.shadow = Some(judged.beside);
         }
         let routed = Routed::choose(request, table, observer)?;
         trail.route = Some(Arc::clone(routed.route()));
@@ -206,7 +208,9 @@ impl Pipeline {
             .await?;
         trail.proven = caller.identity().proven().cloned();
         caller.not_revoked(&revocations, observer)?;
-        not_revoked_in_shadow(&caller, trail)?;
+        if revoked_in_shadow {
+            not_unproven(&caller)?;
+        }
         let now = self.clock.now();
         let grant = caller.authorise(now, observer)?;
         let admission = Admission::admit(grant);
@@ -226,10 +230,8 @@ impl Pipeline {
 }
 
 /// Revocations bind where nothing else is enforced, too.
-fn not_revoked_in_shadow(caller: &Caller, trail: &Trail) -> Result<(), Refusal> {
-    let unproven = matches!(caller.identity(), Identity::Unproven(_));
-    let beside = trail.shadow.as_ref().map(|beside| beside.reason);
-    if unproven && beside == Some(Reason::CredentialsRevoked) {
+fn not_unproven(caller: &Caller) -> Result<(), Refusal> {
+    if let Identity::Unproven(_) = caller.identity() {
         let detail = "`revocations` names the credential that was sent";
         return Err(Refusal::new(Reason::CredentialsRevoked, detail));
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use crate::audit::Beside;
+use crate::authn::Progress;
 use crate::clock::Clock;
 use crate::pipeline::panic_text;
 use crate::policy::authorise::InShadow;
@@ -17,18 +18,31 @@ use crate::policy::revocation::Revocations;
 use crate::request::Request;
 use crate::verdict::Reason;
 
-/// How the route in shadow that covers a request would end it, if there is one. Never waits: what would
-/// have to wait for somebody is `dependency_unavailable`.
+/// What the route in shadow that covers a request says of it.
+pub(super) struct Judged {
+    /// How it would end it.
+    pub(super) beside: Beside,
+    /// Whether anybody was proven of whom anything was revoked, whatever would refuse the request first.
+    pub(super) revoked: bool,
+}
+
+/// Judges by the route in shadow that covers a request, if there is one. Never waits: what would have to
+/// wait for somebody is `dependency_unavailable`.
+///
+/// Revocations come after authentication, which may end before them: a consumer may be refused, or a further
+/// member of an all-of may be absent, wrong or have to be waited for. Who was proven until then is asked for
+/// all the same. Nobody is, where what was sent is expired, wrong, ambiguous, or has to be waited for itself.
 pub(super) fn judge(
     request: &Request,
     table: &PolicyTable,
     revocations: &Revocations,
     clock: &dyn Clock,
-) -> Option<Beside> {
+) -> Option<Judged> {
     let routed = InShadow::choose(request, table)?;
     let route = Arc::clone(routed.route());
+    let mut progress = Progress::default();
     let judged = {
-        let judged = pin!(routed.judge(revocations, clock));
+        let judged = pin!(routed.judge(revocations, clock, &mut progress));
         AssertUnwindSafe(judged).catch_unwind().now_or_never()
     };
     let reason = match judged {
@@ -41,9 +55,16 @@ pub(super) fn judge(
         }
         None => Reason::DependencyUnavailable,
     };
-    Some(Beside {
-        reason,
-        route: Some(route),
+    let tenant = route.tenant.as_deref();
+    let mut proven = progress.proven();
+    let revoked = reason == Reason::CredentialsRevoked
+        || proven.any(|principal| revocations.judge(principal, tenant).is_err());
+    Some(Judged {
+        beside: Beside {
+            reason,
+            route: Some(Arc::clone(&route)),
+        },
+        revoked,
     })
 }
 

@@ -318,16 +318,18 @@ impl InShadow {
         &self.0.route
     }
 
-    /// Judges the request as if the route were enforced, up to where it would be let pass.
+    /// Judges the request as if the route were enforced, up to where it would be let pass. `progress` learns
+    /// whom a refusal before [`Caller::not_revoked`], or no end at all, leaves proven.
     ///
     /// # Errors
     /// What the stages say.
-    pub async fn judge(self, revocations: &Revocations, clock: &dyn Clock) -> Result<(), Refusal> {
-        let mut progress = Progress::default();
-        let caller = self
-            .0
-            .authenticate(clock, &mut progress, Unobserved)
-            .await?;
+    pub async fn judge(
+        self,
+        revocations: &Revocations,
+        clock: &dyn Clock,
+        progress: &mut Progress,
+    ) -> Result<(), Refusal> {
+        let caller = self.0.authenticate(clock, progress, Unobserved).await?;
         caller.not_revoked(revocations, Unobserved)?;
         caller.authorise(clock.now(), Unobserved).map(drop)
     }

@@ -1,8 +1,8 @@
 //! What a route in shadow says, and that it changes nothing.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::test_support::{World, key_entry, mistakes, raw};
+use crate::test_support::{Signer, World, claims, jwk_set, key_entry, mistakes, raw, with};
 use crate::verdict::{Reason, Verdict};
 
 fn world(rest: &str) -> World {
@@ -176,6 +176,85 @@ fn what_is_not_enforced_passes_only_where_that_is_said() {
         assert_eq!(world.get("/orders/new", &[("x-key", "gone-key")]), revoked);
         let put = world.judge(raw("CONNECT", "/orders/new", &[]));
         assert_eq!(put.reason(), Reason::RouteUnknown);
+    }
+}
+
+/// Whatever the route in shadow would refuse before it asks for revocations.
+#[test]
+fn revocations_bind_whom_a_route_in_shadow_would_refuse_earlier() {
+    let signer = Signer::ed25519("k");
+    let issuer = "https://i.example";
+    let world = World::new(&format!(
+        "authenticators:
+  key: {{api_key: {{from: {{header: x-key}}}}}}
+  login: {{jwt: {{issuer: '{issuer}', any_audience: true, jwks: {{inline: {}}}}}}}
+  away: {{jwt: {{issuer: 'https://nobody.invalid', any_audience: true}}}}
+consumers:
+  there: {{allow_ips: [203.0.113.0/24], credentials: {{key: [{}, {}]}}}}
+  over: {{expires: 2020-01-01, credentials: {{key: [{}, {}]}}}}
+  tested: {{environment: test, credentials: {{key: [{}, {}]}}}}
+  here: {{credentials: {{key: [{}, {}, {{expires: 2020-01-01, {}]}}}}
+revocations: [{{credential: gone1}}, {{credential: gone2}}, {{credential: gone3}}, {{credential: gone4}}, {{credential: gone5}}]
+defaults: {{unenforced: allow, mode: shadow, authenticate: key}}
+policies:
+  next:
+    hosts: [api.example.com]
+    routes:
+      - {{path: /}}
+      - {{path: /both, authenticate: {{all: [key, login]}}}}
+      - {{path: /away, authenticate: {{all: [key, away]}}}}
+      - {{path: /inside, allow_ips: 10.0.0.0/8}}
+",
+        jwk_set(&[&signer]),
+        key_entry("k1", "elsewhere"),
+        key_entry("gone1", "gone-elsewhere"),
+        key_entry("k2", "over"),
+        key_entry("gone2", "gone-over"),
+        key_entry("k3", "tested"),
+        key_entry("gone3", "gone-tested"),
+        key_entry("k4", "here"),
+        key_entry("gone4", "gone-here"),
+        key_entry("gone5", "gone-ended").trim_start_matches('{'),
+    ));
+    let good = signer.token(&claims(issuer));
+    let ended = signer.token(&with(&claims(issuer), "exp", json!(1)));
+    let away = signer.token(&claims("https://nobody.invalid"));
+    for (target, key, token, beside) in [
+        ("/", "elsewhere", "", Reason::AddressRefused),
+        ("/", "over", "", Reason::ConsumerExpired),
+        ("/", "tested", "", Reason::EnvironmentMismatch),
+        ("/both", "here", "", Reason::CredentialsMissing),
+        ("/both", "here", &ended, Reason::TokenExpired),
+        ("/both", "over", &good, Reason::ConsumerExpired),
+        ("/away", "here", &away, Reason::DependencyUnavailable),
+        ("/inside", "here", "", Reason::AddressRefused),
+    ] {
+        let shadow = || {
+            let line: Value = serde_json::from_str(&world.records.last().line).unwrap();
+            line["shadow"]["reason"].as_str().unwrap().to_owned()
+        };
+        let bearer = format!("Bearer {token}");
+        let send = |key: &str| {
+            let lines = [("x-key", key), ("authorization", &bearer)];
+            let count = if token.is_empty() { 1 } else { 2 };
+            world.get(target, &lines[..count])
+        };
+        assert_eq!(send(key), Reason::Allowed, "{target} {key}");
+        assert_eq!(shadow(), beside.as_str(), "{target} {key}");
+        let gone = format!("gone-{key}");
+        assert_eq!(send(&gone), Reason::CredentialsRevoked, "{target} {gone}");
+        // What would refuse it there comes before, but for rules that come after.
+        let after = target == "/inside";
+        let beside = if after {
+            Reason::CredentialsRevoked
+        } else {
+            beside
+        };
+        assert_eq!(shadow(), beside.as_str(), "{target} {gone}");
+    }
+    // What proves nobody is as good as nothing, and passes as nothing does.
+    for key in ["gone-ended", "gone-nobody"] {
+        assert_eq!(world.get("/", &[("x-key", key)]), Reason::Allowed, "{key}");
     }
 }
 
