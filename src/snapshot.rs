@@ -3,7 +3,7 @@
 pub mod status;
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::authn::jwt::TokenCache;
@@ -112,8 +112,15 @@ impl Snapshot {
             let newest = inputs.tenants.get(name);
             let serves = newest.and_then(|tenant| {
                 let mut found = tenant.problems.clone();
-                check_files(name, tenant, &mut found);
-                let serves = attempt(name, &tenant.set, &mut found);
+                let mut foreign = Diagnostics::default();
+                check_files(name, tenant, &mut foreign);
+                // What is not its own was not read, and there is nothing to compile with.
+                let serves = if foreign.has_errors() {
+                    None
+                } else {
+                    attempt(name, &tenant.set, &mut found)
+                };
+                found.append(foreign);
                 let usable = !found.has_errors();
                 problems.append(found);
                 serves.filter(|_| usable)
@@ -196,11 +203,8 @@ fn report_undeclared(inputs: &Inputs, declared: &Declared<'_>, out: &mut Diagnos
 
 /// A tenant refers to files of its own directory only: what others keep is none of its business.
 fn check_files(name: &str, tenant: &TenantInputs, out: &mut Diagnostics) {
-    let outside = |path: &&Path| {
-        let up = path.components().any(|part| part == Component::ParentDir);
-        up || !path.starts_with(&tenant.directory)
-    };
-    for path in tenant.set.referred_files().filter(outside) {
+    let referred = tenant.set.referred_files();
+    for path in referred.filter(|path| !tenant.owns(path)) {
         let message = format!(
             "the tenant `{name}` may not refer to {}, which is outside its directory",
             path.display()

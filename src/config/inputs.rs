@@ -53,9 +53,11 @@ impl Inputs {
             let set = policies.decode(&mut found);
             meanwhile();
             let tenants = policies.decode_tenants();
-            let referred = tenants
-                .values()
-                .flat_map(|tenant| tenant.set.referred_files());
+            // What a tenant may not refer to is not even looked at; whoever compiles it says so.
+            let referred = tenants.values().flat_map(|tenant| {
+                let files = tenant.set.referred_files();
+                files.filter(|file| tenant.owns(file))
+            });
             let referred = set.referred_files().chain(referred);
             let paths: BTreeSet<PathBuf> = referred.map(Path::to_owned).collect();
             let between = Fingerprint::of(directory, &paths);

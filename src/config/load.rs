@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::decode;
@@ -174,6 +174,14 @@ pub struct TenantInputs {
     pub set: Arc<PolicySet>,
     /// The mistakes in it.
     pub problems: Diagnostics,
+}
+
+impl TenantInputs {
+    /// Whether a file stands in its directory: what others keep is none of its business, and is not read for it.
+    pub fn owns(&self, file: &Path) -> bool {
+        let below = file.strip_prefix(&self.directory);
+        below.is_ok_and(|below| !below.components().any(|part| part == Component::ParentDir))
+    }
 }
 
 /// Reads files of tests that stand outside a policy directory: a file, or every policy file of a directory.

@@ -214,6 +214,8 @@ fn what_is_outside_a_tenants_bounds_does_not_load() {
         put(directory.path(), "payments/pay.yaml", &text);
         let (snapshot, out) = build(directory.path(), None);
         assert!(codes(&out).contains(&code), "{text}\n{}", out.render());
+        let unread = codes(&out).contains(&"unreadable-file");
+        assert!(!unread, "one mistake is told once: {}", out.render());
         // Nobody else is kept from serving, and nothing of it is served.
         let world = World::serving(snapshot.expect("the others serve"));
         let unavailable = ask(&world, API, "/payments/x", &[OWN, ROOTS]);

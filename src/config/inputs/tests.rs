@@ -125,3 +125,42 @@ fn files_that_change_while_they_are_read_are_read_again() {
         }
     }
 }
+
+#[test]
+fn what_tenants_may_not_refer_to_is_not_read() {
+    let (dir, policies) = written();
+    let outside = dir.path().join("keys.json");
+    fs::write(&outside, "{\"keys\": []}").unwrap();
+    let tenant = policies.join("web");
+    fs::create_dir(&tenant).unwrap();
+    fs::write(tenant.join("own.json"), "{}").unwrap();
+    let absolute = outside.display().to_string();
+    let own = tenant.join("own.json").display().to_string();
+    fs::remove_file(policies.join("login.yaml")).unwrap();
+    // However the directory itself is named.
+    let around = policies.join("../policies");
+    for (directory, file, its_own) in [
+        (&policies, "own.json", true),
+        (&policies, "./own.json", true),
+        (&policies, &own, true),
+        (&around, "own.json", true),
+        (&around, "../own.json", false),
+        (&policies, "../../keys.json", false),
+        (&policies, "../web/own.json", false),
+        (&policies, "x/../../web/own.json", false),
+        (&policies, &absolute, false),
+        (&policies, "/proc/self/environ", false),
+    ] {
+        let login = LOGIN.replace("../keys.json", file);
+        fs::write(tenant.join("t.yaml"), login).unwrap();
+        let (inputs, _) = read(directory);
+        assert_eq!(inputs.files.paths().count(), usize::from(its_own), "{file}");
+    }
+    // The root may, and then it is read for the root.
+    fs::write(policies.join("login.yaml"), LOGIN).unwrap();
+    let (inputs, _) = read(&policies);
+    assert_eq!(
+        inputs.files.paths().collect::<Vec<_>>(),
+        [&policies.join("../keys.json")]
+    );
+}
