@@ -1,5 +1,6 @@
 //! Whether files may have changed, told without reading them.
 
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
@@ -31,7 +32,7 @@ struct DirectoryStat {
     entries: Vec<(OsString, Stat)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Stat {
     There {
         device: u64,
@@ -121,9 +122,20 @@ impl Fingerprint {
             .collect()
     }
 
-    /// Whether the directory itself is the same in both.
-    pub fn same_directory(&self, other: &Self) -> bool {
-        self.directory == other.directory
+    /// The entries of the directory that are not the same in both; those of directories in it read `name/file`,
+    /// and the directory itself is an empty path.
+    pub fn moved_entries<'s>(&'s self, other: &'s Self) -> BTreeSet<&'s Path> {
+        let (one, other) = (&self.directory, &other.directory);
+        let mut moved = moved(&one.entries, &other.entries);
+        if (&one.own, &one.data) != (&other.own, &other.data) {
+            moved.insert(Path::new(""));
+        }
+        moved
+    }
+
+    /// The files beside the directory that are not the same in both.
+    pub fn moved_files<'s>(&'s self, other: &'s Self) -> BTreeSet<&'s Path> {
+        moved(&self.files, &other.files)
     }
 
     /// Whether something changed so shortly before `now` (or after it, where clocks differ) that it may have
@@ -138,6 +150,19 @@ impl Fingerprint {
             .max();
         newest.is_some_and(|newest| newest.plus(GRAIN) > now)
     }
+}
+
+/// What is in one of two lists and not in the other.
+fn moved<'s, P: AsRef<Path>>(one: &'s [(P, Stat)], other: &'s [(P, Stat)]) -> BTreeSet<&'s Path> {
+    let set = |stats: &'s [(P, Stat)]| -> HashSet<(&'s Path, &'s Stat)> {
+        stats
+            .iter()
+            .map(|(path, stat)| (path.as_ref(), stat))
+            .collect()
+    };
+    let (one, other) = (set(one), set(other));
+    let moved = one.symmetric_difference(&other);
+    moved.map(|(path, _)| *path).collect()
 }
 
 #[cfg(test)]

@@ -32,13 +32,16 @@ pub struct Inputs {
     /// Whether a secret that is not here is a mistake: it is for who serves. Who only looks at policies,
     /// where the secrets of those who serve are not, takes others in their place.
     pub needs_secrets: bool,
+    /// Whether any of them kept changing while they were read: they have to be read again.
+    pub moving: bool,
 }
 
 impl Inputs {
     /// Reads a policy directory. Mistakes are pushed to `out`.
     ///
     /// Files may change while they are read. They are looked at before and after, and read again if they
-    /// moved, so that what is compiled never mixes two versions; if they keep moving, that is an error.
+    /// moved, so that what is compiled never mixes two versions. If they keep moving, that is an error: of the
+    /// tenant whose files they are, or of all where they are the root's.
     pub fn read(directory: &Path, out: &mut Diagnostics) -> Self {
         Self::read_while(directory, out, || {})
     }
@@ -52,7 +55,7 @@ impl Inputs {
             let policies = PolicyFiles::read(directory, &mut found);
             let set = policies.decode(&mut found);
             meanwhile();
-            let tenants = policies.decode_tenants();
+            let mut tenants = policies.decode_tenants();
             // What a tenant may not refer to is not even looked at; whoever compiles it says so.
             let referred = tenants.values().flat_map(|tenant| {
                 let files = tenant.set.referred_files();
@@ -63,13 +66,19 @@ impl Inputs {
             let between = Fingerprint::of(directory, &paths);
             let files = ReferredFiles::read(paths);
             let after = Fingerprint::of(directory, files.paths());
-            let still = before.same_directory(&between) && between == after;
-            if still || attempt == ATTEMPTS {
+            let mut moved = Moved::default();
+            moved.entries(before.moved_entries(&between), &tenants);
+            moved.entries(between.moved_entries(&after), &tenants);
+            moved.files(between.moved_files(&after), &set, &tenants);
+            if moved.is_nothing() || attempt == ATTEMPTS {
                 out.append(found);
-                if !still {
-                    out.push(Diagnostic::global_error("files-moving", format!(
-                        "the files of {} keep changing while they are read", directory.display()
-                    )).with_help("they are read again when they rest; write them beside the directory and move them into it"));
+                if moved.root {
+                    out.push(files_moving(directory));
+                }
+                for tenant in &moved.tenants {
+                    if let Some(tenant) = tenants.get_mut(tenant) {
+                        tenant.problems.push(files_moving(&tenant.directory));
+                    }
                 }
                 return Self {
                     digest: digest(directory, &policies, &files),
@@ -79,6 +88,7 @@ impl Inputs {
                     files,
                     fingerprint: after,
                     needs_secrets: true,
+                    moving: !moved.is_nothing(),
                 };
             }
             attempt += 1;
@@ -90,6 +100,56 @@ impl Inputs {
         let policies = PolicyFiles::read(directory, &mut Diagnostics::default());
         digest(directory, &policies, &ReferredFiles::read(referred.clone()))
     }
+}
+
+/// Whose files changed while they were read.
+#[derive(Default)]
+struct Moved {
+    root: bool,
+    tenants: BTreeSet<String>,
+}
+
+impl Moved {
+    fn is_nothing(&self) -> bool {
+        !self.root && self.tenants.is_empty()
+    }
+
+    /// Takes in what stands in the policy directory, as [`Fingerprint::moved_entries`] names it.
+    fn entries(&mut self, moved: BTreeSet<&Path>, tenants: &BTreeMap<String, TenantInputs>) {
+        for entry in moved {
+            let first = entry.iter().next().unwrap_or_default().to_string_lossy();
+            if tenants.contains_key(first.as_ref()) {
+                self.tenants.insert(first.into_owned());
+            } else {
+                self.root = true;
+            }
+        }
+    }
+
+    /// Takes in what policies refer to.
+    fn files(
+        &mut self,
+        moved: BTreeSet<&Path>,
+        set: &PolicySet,
+        tenants: &BTreeMap<String, TenantInputs>,
+    ) {
+        for file in moved {
+            let refers = |set: &PolicySet| set.referred_files().any(|referred| referred == file);
+            self.root |= refers(set);
+            let theirs = tenants.iter().filter(|(_, tenant)| refers(&tenant.set));
+            self.tenants.extend(theirs.map(|(name, _)| name.clone()));
+        }
+    }
+}
+
+fn files_moving(directory: &Path) -> Diagnostic {
+    let message = format!(
+        "the files of {} keep changing while they are read",
+        directory.display()
+    );
+    Diagnostic::global_error("files-moving", message).with_help(
+        "they are read again when they rest; write them beside the directory and move them into it",
+    )
 }
 
 /// The digest of names and contents, and of what is wrong with the directory. Each part is hashed first, so that no two lists of parts read alike.

@@ -68,7 +68,8 @@ pub struct Loader {
 /// What was read last, whether or not it could be used.
 struct Seen {
     fingerprint: Fingerprint,
-    digest: Digest,
+    /// `None` where the files kept moving: what they say at rest is something else, even if it reads alike.
+    digest: Option<Digest>,
     referred: BTreeSet<PathBuf>,
     usable: bool,
     /// Whether the files changed so shortly before that they may have changed again.
@@ -107,7 +108,7 @@ impl Loader {
             && let Some(seen) = &mut self.seen
         {
             let fingerprint = Fingerprint::of(&self.directory, &seen.referred);
-            if Inputs::digest_of(&self.directory, &seen.referred) == seen.digest {
+            if seen.digest == Some(Inputs::digest_of(&self.directory, &seen.referred)) {
                 seen.doubtful = fingerprint.is_recent(now);
                 seen.fingerprint = fingerprint;
                 return Found::Unchanged;
@@ -124,8 +125,8 @@ impl Loader {
         self.tenants = tenants.map(|tenant| tenant.directory.clone()).collect();
         out.sort();
         self.seen = Some(Seen {
-            doubtful: inputs.fingerprint.is_recent(now),
-            digest: inputs.digest,
+            doubtful: inputs.moving || inputs.fingerprint.is_recent(now),
+            digest: (!inputs.moving).then_some(inputs.digest),
             referred: inputs.files.paths().cloned().collect(),
             usable: compiled.is_some(),
             fingerprint: inputs.fingerprint,
@@ -216,6 +217,14 @@ impl Loader {
         if let Some(seen) = &mut self.seen {
             seen.fingerprint = Fingerprint::of(&self.directory, &seen.referred);
             seen.doubtful = doubtful;
+        }
+    }
+
+    /// As if what is there now had kept moving when it was read.
+    pub(super) fn pretend_moving(&mut self) {
+        self.pretend_seen(true);
+        if let Some(seen) = &mut self.seen {
+            seen.digest = None;
         }
     }
 }

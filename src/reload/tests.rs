@@ -169,6 +169,27 @@ async fn a_change_that_does_not_show_is_found_by_looking_again() {
     assert_eq!(set.get("/b", &[]).await, Reason::Allowed);
 }
 
+/// They may have come to rest as the last look at them read them.
+#[tokio::test]
+async fn files_that_kept_moving_are_read_again_even_if_they_read_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut set = Set::new(dir.path(), &public("/a"));
+    let now = clock().now();
+    {
+        let mut loader = set.reloader.loader.lock().unwrap();
+        loader.pretend_seen(true);
+        assert!(matches!(
+            loader.load(Ask::IfDoubtful, now),
+            Found::Unchanged
+        ));
+        loader.pretend_moving();
+    }
+    assert_eq!(
+        set.reloader.step(Ask::IfDoubtful).await,
+        Some(Outcome::Loaded)
+    );
+}
+
 /// Does something to a policy directory.
 type Breaks<'a> = &'a dyn Fn(&Path);
 

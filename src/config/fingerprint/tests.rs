@@ -62,7 +62,7 @@ fn every_change_shows() {
         change();
         let after = of(&policies, std::slice::from_ref(&beside));
         assert!(before != after, "{what}");
-        let same_directory = before.same_directory(&after);
+        let same_directory = before.moved_entries(&after).is_empty();
         assert_eq!(
             same_directory,
             what.contains("that file") || what == "a file beside",

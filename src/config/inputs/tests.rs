@@ -3,8 +3,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Inputs;
+use crate::authn::jwt::token_cache;
 use crate::diagnostic::Diagnostics;
-use crate::test_support::mistakes;
+use crate::snapshot::Snapshot;
+use crate::test_support::{Signer, jwk_set, mistakes};
 
 const POLICY: &str = "policies: {p: {hosts: [a], routes: [{path: /, public: true}]}}";
 const LOGIN: &str =
@@ -124,6 +126,93 @@ fn files_that_change_while_they_are_read_are_read_again() {
             assert_eq!(mistakes(&out), [("files-moving", 0)], "{changes}");
         }
     }
+}
+
+/// A policy of a tenant's, with keys of its own.
+fn tenant(host: &str) -> String {
+    let login = LOGIN
+        .replace("../keys.json", "keys.json")
+        .replace("i,", "'https://i.example',");
+    let policy = POLICY.replace("hosts: [a]", &format!("hosts: [{host}]"));
+    format!(
+        "{login}\n{}",
+        policy.replace("public: true", "authenticate: login")
+    )
+}
+
+#[test]
+fn a_tenant_whose_files_keep_moving_holds_up_nobody_else() {
+    let (dir, policies) = written();
+    let keys = jwk_set(&[&Signer::ed25519("k")]);
+    let tenants = "tenants: {calm: {hosts: [b]}, restless: {hosts: [c]}}\n";
+    fs::write(policies.join("tenants.yaml"), tenants).unwrap();
+    fs::remove_file(policies.join("login.yaml")).unwrap();
+    for (name, host) in [("calm", "b"), ("restless", "c")] {
+        fs::create_dir(policies.join(name)).unwrap();
+        fs::write(policies.join(name).join("t.yaml"), tenant(host)).unwrap();
+        fs::write(policies.join(name).join("keys.json"), &keys).unwrap();
+    }
+    // In its place, so that it shows whatever the grain of the file system's times.
+    let put = |file: &str| {
+        fs::copy(policies.join(file), dir.path().join("next")).unwrap();
+        fs::rename(dir.path().join("next"), policies.join(file)).unwrap();
+    };
+    let read = |moving: &[&str]| {
+        let mut out = Diagnostics::default();
+        let inputs = Inputs::read_while(&policies, &mut out, || {
+            moving.iter().for_each(|file| put(file))
+        });
+        (inputs, out)
+    };
+    let compiled = |(inputs, mut out): (Inputs, Diagnostics), previous: Option<&Snapshot>| {
+        let snapshot = Snapshot::compile(&inputs, &token_cache(0), previous, &mut out);
+        (snapshot, out)
+    };
+    let (first, out) = compiled(read(&[]), None);
+    let first = first.unwrap();
+    assert!(
+        out.is_empty() && first.tenants_are_current,
+        "{}",
+        out.render()
+    );
+    for (moving, whose) in [
+        (&["restless/t.yaml"][..], &["restless"][..]),
+        (&["restless/keys.json"], &["restless"]),
+        (
+            &["restless/t.yaml", "calm/keys.json"],
+            &["calm", "restless"],
+        ),
+    ] {
+        let (inputs, out) = read(moving);
+        assert!(out.is_empty() && inputs.moving, "{}", out.render());
+        for (name, tenant) in &inputs.tenants {
+            let moves = whose.contains(&name.as_str());
+            let expected = [("files-moving", 0)];
+            assert_eq!(
+                mistakes(&tenant.problems),
+                &expected[..usize::from(moves)],
+                "{moving:?}"
+            );
+        }
+        // The root and the others go on, and its last good policies serve.
+        let (snapshot, out) = compiled((inputs, out), Some(&first));
+        let snapshot = snapshot.unwrap();
+        assert_eq!(mistakes(&out).len(), whose.len());
+        assert!(!snapshot.tenants_are_current);
+        assert_eq!(snapshot.table.route_count, 3);
+        assert!(snapshot.table.unavailable.is_empty());
+    }
+    // As after a start: only its own hosts are not served.
+    let (snapshot, _) = compiled(read(&["restless/t.yaml"]), None);
+    let snapshot = snapshot.unwrap();
+    assert_eq!(
+        (snapshot.table.route_count, snapshot.table.unavailable.len()),
+        (2, 1)
+    );
+    // What is the root's is everybody's.
+    let (inputs, out) = read(&["restless/t.yaml", "tenants.yaml"]);
+    assert_eq!(mistakes(&out), [("files-moving", 0)]);
+    assert!(compiled((inputs, out), Some(&first)).0.is_none());
 }
 
 #[test]
