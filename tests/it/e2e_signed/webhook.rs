@@ -244,7 +244,7 @@ impl Service {
         let header = self.gone[0];
         let mut altered = vec![
             (signed.without(header), "credentials_missing"),
-            (signed.flipped(header, 2), mismatch),
+            (signed.flipped(header, 8), mismatch),
         ];
         match self.job["scheme"].as_str() {
             Some("twilio") if signed.url.contains("bodySHA256") => altered.extend([
@@ -368,12 +368,7 @@ async fn only_what_is_fresh_passes() {
         .enumerate()
         {
             let who = (service.settings, service.program, ago);
-            let more = json!({"now": now() - ago, "id": format!("msg_{ago}")});
-            let more = if service.job.get("id").is_some() {
-                more
-            } else {
-                job(&more, &json!({"id": null}))
-            };
+            let more = json!({"now": now() - ago, "id": format!("msg_{turn}")});
             let signed = service.signed(SECRET, &more).await;
             let over = Over::by_turns(turn);
             match outcome {
@@ -393,7 +388,8 @@ async fn of_two_at_once_exactly_one_passes() {
         let scene = Scene::start(&service.policies(&[SECRET])).await;
         for over in Over::BOTH {
             let body = format!("{{\"over\":\"{over:?}\"}}");
-            let signed = service.signed(SECRET, &json!({"body": body})).await;
+            let more = json!({"body": body, "id": format!("msg_{over:?}")});
+            let signed = service.signed(SECRET, &more).await;
             scene.one_of_two_passes(&signed, over).await;
         }
     }
