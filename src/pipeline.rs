@@ -179,7 +179,7 @@ impl Pipeline {
         self.require_tls(&raw)?;
         let request = Request::read(raw, &table.reading).map_err(unreadable)?;
         observer.note(|| Event::Request(RequestRead::of(&request)));
-        if table.reading.trusted_hops > 0 {
+        if table.reading.trusted_hops.count > 0 {
             trail.called_from(request.client_address());
         }
         observer.note(|| Event::Begins(Stage::Preflight));

@@ -11,6 +11,7 @@ pub mod target;
 
 use bytes::Bytes;
 
+use crate::request::address::TrustedHops;
 use crate::request::host::{BadHost, Host};
 use crate::request::path::{BadPath, CanonicalPath, Relaxations};
 use crate::request::raw::RawCheck;
@@ -24,16 +25,15 @@ pub const MAX_HEADER_LINES: usize = 1_000;
 pub struct Reading {
     /// What about paths is relaxed.
     pub paths: Relaxations,
-    /// How many proxies in front of Envoy are believed about who called them; see
-    /// [`address::of`].
-    pub trusted_hops: usize,
+    /// Which proxies in front of Envoy are believed about who called them.
+    pub trusted_hops: TrustedHops,
 }
 
 /// A check whose method, host and path have one meaning. Only [`Request::read`] makes one.
 #[derive(Clone, Debug)]
 pub struct Request {
     raw: RawCheck,
-    trusted_hops: usize,
+    trusted_hops: TrustedHops,
     method: Method,
     host: Host,
     target: Target,

@@ -38,6 +38,7 @@ use crate::policy::pattern::{HostPattern, PathPattern};
 use crate::policy::route::RouteIndex;
 use crate::policy::source::signed::SecretSource;
 use crate::policy::source::{Located, Mode, Named, PolicySet};
+use crate::request::address::TrustedHops;
 use crate::request::path::Relaxations;
 use crate::request::{Reading, Request};
 use crate::secret::Secret;
@@ -299,7 +300,10 @@ impl<'a> Root<'a> {
         Some(PolicyTable {
             reading: Reading {
                 paths: relaxations(self.set),
-                trusted_hops: defaults.trusted_hops.as_ref().map_or(0, |hops| hops.value),
+                trusted_hops: defaults
+                    .trusted_hops
+                    .as_ref()
+                    .map_or_else(TrustedHops::default, |hops| hops.value),
             },
             needed_key_sets: self.needed_key_sets.clone(),
             authenticators: own.chain(theirs).cloned().collect(),

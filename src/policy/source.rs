@@ -15,6 +15,7 @@ use crate::diagnostic::Place;
 use crate::policy::case::Case;
 use crate::policy::revocation::Revocation;
 use crate::policy::source::signed::{SecretSource, SignedKindSource, SignedSource, SignerSource};
+use crate::request::address::TrustedHops;
 use crate::request::path::Relaxations;
 use crate::secret::Digest;
 
@@ -301,8 +302,8 @@ pub struct DefaultsSource {
     pub reserved_prefix: Option<Located<String>>,
     /// `unknown_route: not_found`: whether a path that no route covers is answered 404.
     pub unknown_route_not_found: Option<Located<bool>>,
-    /// `client_address.trusted_hops`.
-    pub trusted_hops: Option<Located<usize>>,
+    /// `client_address`.
+    pub trusted_hops: Option<Located<TrustedHops>>,
     /// `paths`.
     pub paths: Option<Located<Relaxations>>,
     /// `errors.disclose: [scopes]`.

@@ -50,11 +50,13 @@ fn documents() -> BTreeMap<String, String> {
     ]
     .map(str::to_owned)
     .to_vec();
-    for entry in std::fs::read_dir(root().join("docs")).expect("there is a docs directory") {
-        let name = entry.expect("an entry").file_name();
-        let name = name.to_str().expect("document names are text");
-        if name.ends_with(".md") {
-            names.push(format!("docs/{name}"));
+    for directory in ["docs", "docs/clients"] {
+        for entry in std::fs::read_dir(root().join(directory)).expect("the directory is there") {
+            let name = entry.expect("an entry").file_name();
+            let name = name.to_str().expect("document names are text");
+            if name.ends_with(".md") {
+                names.push(format!("{directory}/{name}"));
+            }
         }
     }
     names

@@ -62,14 +62,50 @@ async fn envoy_can_pin_a_request_to_a_policy() {
     // `other` has hosts of its own, and they still hold.
     assert_eq!(status(get("/orders")).await, (403, "forbidden".into()));
     assert_eq!(status(get("/public/x")).await, (403, "forbidden".into()));
-    world
-        .portcullis
-        .wait_for_audit(|line| line["reason"] == "policy_unknown")
+    for (reason, pinned) in [
+        ("allowed", "orders"),
+        ("policy_unknown", "no-such-policy"),
+        ("route_unknown", "other"),
+    ] {
+        world
+            .portcullis
+            .wait_for_audit(|line| line["reason"] == reason && line["pinned"] == pinned)
+            .await;
+    }
+}
+
+/// Over loopback Envoy appends the address of its machine, as no proxy did.
+#[tokio::test]
+async fn what_envoy_appends_to_x_forwarded_for_is_not_the_clients_address() {
+    for appends in [false, true] {
+        let policies = format!(
+            "defaults: {{client_address: {{trusted_hops: 1, envoy_appends: {appends}}}}}
+policies:
+  p: {{hosts: ['*'], public: true, routes: [{{path: /, allow_ips: 203.0.113.0/24}}]}}
+"
+        );
+        let world = World::start(&policies, |config| {
+            config.raw_patch(|json| {
+                let manager = json.pointer_mut(HCM).expect("the connection manager");
+                manager["use_remote_address"] = json!(appends);
+            })
+        })
         .await;
-    world
-        .portcullis
-        .wait_for_audit(|line| line["reason"] == "route_unknown")
-        .await;
+        for (forwarded, status) in [
+            ("203.0.113.9", 200),
+            ("198.51.100.1, 203.0.113.9", 200),
+            ("203.0.113.9, 198.51.100.1", 403),
+        ] {
+            let from = || get("/").header("x-forwarded-for", forwarded);
+            for response in world.both(from).await {
+                assert_eq!(response.status, status, "{appends} {forwarded}");
+            }
+        }
+        world
+            .portcullis
+            .wait_for_audit(|line| line["client_address"] == "203.0.113.9")
+            .await;
+    }
 }
 
 #[tokio::test]

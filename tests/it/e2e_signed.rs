@@ -5,6 +5,7 @@ mod clients;
 mod hmac;
 mod http_signature;
 mod oauth1;
+mod reload;
 mod sigv4;
 mod webhook;
 

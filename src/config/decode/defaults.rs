@@ -6,18 +6,25 @@ use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::scope::Scope;
 use crate::policy::source::{Located, RequireSource};
+use crate::request::address::TrustedHops;
 use crate::request::path::Relaxations;
 
 /// The most proxies that may stand in front of Envoy.
 const MAX_TRUSTED_HOPS: i64 = 16;
 
 /// `client_address`.
-pub(super) fn client_address(node: &Node, out: &mut Diagnostics) -> Option<Located<usize>> {
+pub(super) fn client_address(node: &Node, out: &mut Diagnostics) -> Option<Located<TrustedHops>> {
     let fields = Fields::new(node, &CLIENT_ADDRESS, out)?;
     let node = fields.require("trusted_hops", out)?;
     let hops = yaml::integer(node, "`trusted_hops`", 0..=MAX_TRUSTED_HOPS, out)?;
+    let appends = fields
+        .get("envoy_appends")
+        .and_then(|node| yaml::boolean(node, "`envoy_appends`", out));
     Some(Located {
-        value: usize::try_from(hops).unwrap_or_default(),
+        value: TrustedHops {
+            count: usize::try_from(hops).unwrap_or_default(),
+            envoy_appends: appends,
+        },
         place: node.place.clone(),
     })
 }

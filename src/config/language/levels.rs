@@ -275,11 +275,18 @@ pub static REQUIRE: Shape = Shape::new(
 pub static CLIENT_ADDRESS: Shape = Shape::new(
     "client_address",
     "`client_address`",
-    &[required(
-        "trusted_hops",
-        &Type::Integer(0, 16),
-        "How many proxies stand between clients and Envoy: the address is that element of `X-Forwarded-For`, counted from the right.",
-    )],
+    &[
+        required(
+            "trusted_hops",
+            &Type::Integer(0, 16),
+            "How many proxies stand between clients and Envoy: the address is that element of `X-Forwarded-For`, counted from the right.",
+        ),
+        key(
+            "envoy_appends",
+            &BOOLEAN,
+            "Whether Envoy appends one more element itself, as it does with `use_remote_address: true`; that is not counted. Default: so where the last element is the connection's address.",
+        ),
+    ],
 );
 
 /// `paths`.

@@ -77,7 +77,7 @@ defaults:
   inject: {x-a: principal.id, x-b: {value: principal.subject, required: true}}
   reserved_prefix: x-auth-
   unknown_route: not_found
-  client_address: {trusted_hops: 1}
+  client_address: {trusted_hops: 1, envoy_appends: true}
   paths: {empty_segments: allow, matrix_parameters: refuse, encoded_slashes: allow, trailing_slash: ignore}
   errors: {disclose: [scopes]}
   unenforced: deny

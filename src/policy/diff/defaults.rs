@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::policy::compile::DEFAULT_RESERVED_PREFIX;
 use crate::policy::diff::{Difference, Effect, NamedChange, Side};
 use crate::policy::source::{CoversSource, DefaultsSource, Located, PolicySet};
+use crate::request::address::TrustedHops;
 use crate::request::path::Relaxations;
 
 /// Compares how requests are read and refused. `complete` says that every class of requests was looked at.
@@ -31,12 +32,30 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, complete: bool) -> Vec<Nam
     } = &new.root.defaults;
     let was = &old.root.defaults;
     compare_paths(old, new, &mut out);
-    let hops = |hops: Option<&Located<usize>>| hops.map_or(0, |hops| hops.value);
+    let hops = |hops: Option<&Located<TrustedHops>>| {
+        let hops = hops.map_or_else(TrustedHops::default, |hops| hops.value);
+        let TrustedHops {
+            count,
+            envoy_appends,
+        } = hops;
+        // Without trusted proxies nothing is counted.
+        (count, envoy_appends.filter(|_| count > 0))
+    };
     let (hops, hops_were) = (hops(trusted_hops.as_ref()), hops(was.trusted_hops.as_ref()));
-    if hops != hops_were {
+    if hops.0 != hops_were.0 {
         let text = format!(
-            "the client's address is told by {hops} trusted proxies, where it was {hops_were}"
+            "the client's address is told by {} trusted proxies, where it was {}",
+            hops.0, hops_were.0
         );
+        out.push(Difference::new(Effect::Changed, text));
+    }
+    if hops.1 != hops_were.1 {
+        let counted = match hops.1 {
+            Some(true) => "not counted",
+            Some(false) => "counted",
+            None => "not counted where it is the connection's address",
+        };
+        let text = format!("the last element of `X-Forwarded-For` is {counted}");
         out.push(Difference::new(Effect::Changed, text));
     }
     let is_said = |said: Option<&Located<bool>>| said.is_some_and(|said| said.value);

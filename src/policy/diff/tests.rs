@@ -513,6 +513,11 @@ fn what_holds_for_all_routes_is_compared() {
             "defaults: {client_address: {trusted_hops: 1}}\n",
             &[Changed],
         ),
+        (
+            "defaults: {client_address: {trusted_hops: 1}}\n",
+            "defaults: {client_address: {trusted_hops: 1, envoy_appends: true}}\n",
+            &[Changed],
+        ),
         ("", "defaults: {unknown_route: not_found}\n", &[Answers]),
         ("", "defaults: {reserved_prefix: x-id-}\n", &[Headers]),
         ("", "revocations: [{credential: k1}]\n", &[Closed]),

@@ -127,6 +127,25 @@ async fn a_signed_body_that_envoy_keeps_is_refused_with_the_setting_that_is_miss
 }
 
 #[tokio::test]
+async fn a_signed_body_of_the_own_scheme_is_needed_whole() {
+    for (setting, told) in [
+        (
+            (|config| config) as fn(EnvoyConfig) -> EnvoyConfig,
+            "with_request_body",
+        ),
+        (cut, "max_request_bytes"),
+    ] {
+        let scene = Scene(World::start(&own(), setting).await);
+        for over in Over::BOTH {
+            let body = Some("{\"item\":\"tea\"}");
+            let signed = clients::recorded(Client::Bash, "own", "POST", "/orders/7", body).await;
+            let audit = scene.refused(&signed, over, "body_unavailable").await;
+            assert_told(&audit, told);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_signed_body_that_envoy_cuts_is_refused_with_the_setting_that_is_wrong() {
     for kind in kinds() {
         let scene = Scene(World::start(&kind.policies(), cut).await);

@@ -204,6 +204,27 @@ async fn older_forms_pass_and_no_altered_request_does() {
 }
 
 #[tokio::test]
+async fn a_cavage_signature_may_stand_in_a_header_of_its_own() {
+    let scene = Scene::start(&all_dialects()).await;
+    for over in Over::BOTH {
+        let signed = sign("cavage.mjs", &keyed(&json!({}))).await;
+        let authorization = signed.of("authorization");
+        let value = authorization
+            .strip_prefix("Signature ")
+            .expect("its scheme");
+        let moved = signed
+            .without("authorization")
+            .and_header("signature", value);
+        scene
+            .refused(&moved.method("PUT"), over, "signature_mismatch")
+            .await;
+        let seen = scene.passes(&moved, over).await;
+        assert_identity(&seen, "signed:acme", Some("acme"), &["signature"]);
+        scene.refused(&moved, over, "signature_replayed").await;
+    }
+}
+
+#[tokio::test]
 async fn older_forms_are_not_taken_unless_they_are_asked_for() {
     let scene = Scene::start(&policies("{hmac: {}}", &acme(&credentials()))).await;
     for program in ["cavage.py", "cavage.mjs", "kong.py"] {

@@ -406,3 +406,26 @@ async fn plaintext_passes_over_tls_only() {
             .await;
     }
 }
+
+#[tokio::test]
+async fn old_and_new_secret_count_until_the_old_one_is_gone() {
+    let new = SECRET.to_uppercase();
+    let both = json!([
+        {"consumer_key": "acme-1", "secret": {"insecure_literal": SECRET}},
+        {"consumer_key": "acme-2", "secret": {"insecure_literal": new}},
+    ]);
+    let scene = Scene::start(&policies("{oauth1: {}}", &acme(&both.to_string()))).await;
+    for (key, secret, passes) in [
+        ("acme-1", SECRET, true),
+        ("acme-2", &new, true),
+        ("acme-1", &new, false),
+        ("acme-2", SECRET, false),
+    ] {
+        let more = json!({"consumer_key": key, "secret": secret});
+        let signed = sign("oauth1.py", &job(&order(), &more)).await;
+        match passes {
+            true => drop(scene.passes(&signed, Over::H2).await),
+            false => drop(scene.refused(&signed, Over::H2, "signature_mismatch").await),
+        }
+    }
+}

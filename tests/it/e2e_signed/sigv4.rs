@@ -62,6 +62,13 @@ fn alterations(signed: &Signed) -> Vec<(Signed, &'static str)> {
     ]
 }
 
+/// With another body of the same length.
+fn other(signed: &Signed) -> Signed {
+    let body = signed.body.replacen("2}", "9}", 1);
+    assert_ne!(body, signed.body);
+    signed.body(&body)
+}
+
 fn alterations_of_header(signed: &Signed) -> Vec<(Signed, &'static str)> {
     let mismatch = "signature_mismatch";
     let malformed = "signature_malformed";
@@ -72,8 +79,7 @@ fn alterations_of_header(signed: &Signed) -> Vec<(Signed, &'static str)> {
         false => mismatch,
     };
     let mut altered = vec![
-        (signed.body("{\"item\":\"gold\"}"), other_body),
-        (signed.body(""), other_body),
+        (other(signed), other_body),
         (signed.header("content-type", "json", "jose"), mismatch),
         (signed.flipped(authorization, 1), mismatch),
         (
@@ -99,6 +105,10 @@ fn alterations_of_header(signed: &Signed) -> Vec<(Signed, &'static str)> {
         (signed.header("x-amz-date", "T", "t"), malformed),
         (signed.without(authorization), "credentials_missing"),
     ];
+    // aws4 signs the length of a body too.
+    if !signed.of(authorization).contains("content-length") {
+        altered.push((signed.body(""), other_body));
+    }
     if states_digest {
         altered.push((signed.flipped("x-amz-content-sha256", 1), mismatch));
     }
@@ -257,7 +267,7 @@ async fn bodies_are_signed_unless_the_policy_lets_them_go() {
         let whole = signed(sdk, &service).await;
         let other_body = "body_digest_mismatch";
         strict
-            .refused_for(&whole.body("{}"), Over::H1, other_body, &sdk)
+            .refused_for(&other(&whole), Over::H1, other_body, &sdk)
             .await;
         strict.passes_for(&whole, Over::H1, &sdk).await;
 
@@ -273,7 +283,7 @@ async fn bodies_are_signed_unless_the_policy_lets_them_go() {
             .refused_for(&unsigned, Over::H2, "signature_incomplete", &sdk)
             .await;
         assert_told(&audit, "unsigned_payload: true");
-        lax.passes_for(&unsigned.body("{}"), Over::H2, &sdk).await;
+        lax.passes_for(&other(&unsigned), Over::H2, &sdk).await;
 
         let presigned = signed(sdk, &job(&service, &presigned(60))).await;
         strict
