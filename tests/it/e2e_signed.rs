@@ -7,6 +7,7 @@ mod http_signature;
 mod oauth1;
 mod reload;
 mod sigv4;
+mod together;
 mod webhook;
 
 use std::fmt::Debug;

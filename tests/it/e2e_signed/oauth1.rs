@@ -99,10 +99,8 @@ fn with_other_signature(signed: &Signed) -> Signed {
         .of("authorization")
         .split_once(begin)
         .expect("a signature");
-    let first = match rest.starts_with('%') {
-        true => &rest[..3],
-        false => &rest[..1],
-    };
+    let length = if rest.starts_with('%') { 3 } else { 1 };
+    let first: String = rest.chars().take(length).collect();
     let other = if first == "A" { "B" } else { "A" };
     signed.header(
         "authorization",
