@@ -125,7 +125,7 @@ fn replays(criterion: &mut Criterion) {
         let used = memory.use_once(&once(number), now).now_or_never();
         used.expect("memory does not wait").expect("a new nonce");
     }
-    println!(
+    eprintln!(
         "replay memory: {} nonces in {:.1} MiB",
         memory.held(),
         (resident() - before) / 1_048_576.0

@@ -177,6 +177,8 @@ impl Suite {
         } else {
             &self.written
         };
+        // Each test stands for itself: what another one used up is new in this one.
+        snapshot.forget_uses();
         let heard = Arc::new(Heard::default());
         let recorder: Arc<dyn Recorder> = Arc::<Heard>::clone(&heard);
         let now = ready.case.now;

@@ -174,6 +174,11 @@ impl Snapshot {
         }
     }
 
+    /// Forgets which nonces and signatures were used: for who serves nobody.
+    pub fn forget_uses(&self) {
+        self.replays.forget();
+    }
+
     /// Whether every key set that a route needs was loaded.
     pub fn is_ready(&self) -> bool {
         self.missing_key_sets().next().is_none()

@@ -24,6 +24,8 @@ use crate::request::raw::RawCheck;
 use crate::request::signed::ExternalUrl;
 use crate::secret::Digest;
 use crate::standin::requests::Signers;
+
+pub use crate::standin::requests::Signed;
 use crate::standin::signer::Signer;
 
 /// How long a token lives unless its claims say otherwise, in seconds.
@@ -227,7 +229,7 @@ impl StandIns {
         request: &Request,
         external: Option<&ExternalUrl>,
         now: Timestamp,
-    ) -> Result<Vec<(String, String)>, String> {
+    ) -> Result<Signed, String> {
         self.signers.sign(key, request, external, now)
     }
 
@@ -252,6 +254,18 @@ impl Draft {
             path: Bytes::copy_from_slice(self.target.as_bytes()),
             headers: Headers::new(lines.map(|(name, value)| (name.as_str(), value.as_slice()))),
             ..self.rest.clone()
+        }
+    }
+
+    /// Takes over what signing adds.
+    pub fn add(&mut self, signed: Signed) {
+        for (name, value) in signed.headers {
+            let name = name.to_ascii_lowercase();
+            self.headers.push((name, value.into_bytes()));
+        }
+        if let Some(query) = signed.query {
+            let path = self.target.split('?').next().unwrap_or_default();
+            self.target = format!("{path}?{}", String::from_utf8_lossy(&query));
         }
     }
 

@@ -355,10 +355,6 @@ impl Refusal {
 /// a [`Reply`](crate::respond::reply::Reply) from a preflight's permit; everything that ends in another way
 /// is a denial.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most verdicts are of the large kind, and a box would cost each of them an allocation"
-)]
 pub enum Verdict {
     /// Let the request pass, with these changes to its headers.
     Allow(crate::respond::Allow),

@@ -333,7 +333,10 @@ impl http_body::Body for Said {
         match self.get_mut() {
             Self::Check(message) => {
                 let polled = Pin::new(message).poll_frame(context);
-                polled.map(|frame| frame.map(|Ok(frame)| Ok(frame)))
+                polled.map(|frame| {
+                    let Ok(frame) = frame?;
+                    Some(Ok(frame))
+                })
             }
             Self::Other(body) => Pin::new(body).poll_frame(context),
         }

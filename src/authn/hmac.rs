@@ -136,6 +136,9 @@ pub fn read(scheme: &[u8], credentials: &[u8], rules: &Rules) -> Result<Unverifi
     }))
 }
 
+/// The header that holds the [`cavage`] dialect without a scheme.
+pub const SIGNATURE_HEADER: &str = "signature";
+
 /// Reads the value of the header `Signature`, which holds the [`cavage`] dialect without a scheme. RFC 9421
 /// uses a header of this name too, beside `Signature-Input`: a request that has that one is not for here.
 ///

@@ -52,6 +52,24 @@ pub trait Replays: Send + Sync {
 #[derive(Clone)]
 pub struct ReplayMemories(Arc<Registry>);
 
+impl ReplayMemories {
+    /// Forgets all uses: for who judges the same requests again and again, and serves nobody.
+    pub fn forget(&self) {
+        let all = self.0.by_credential.lock();
+        for memory in all.unwrap_or_else(PoisonError::into_inner).values() {
+            for shard in memory
+                .shards
+                .get()
+                .into_iter()
+                .flat_map(|shards| shards.iter())
+            {
+                let forgotten = std::mem::take(&mut *lock(shard)).until.len();
+                memory.held.fetch_sub(forgotten, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 impl Default for ReplayMemories {
     fn default() -> Self {
         Self::new(DEFAULT_CAPACITY)

@@ -284,8 +284,27 @@ fn hmac<'a>(
     now: Timestamp,
     observer: impl Observe,
 ) -> Result<Verified<'a>, Refusal> {
-    let (scheme, credentials) = scheme_and_rest(message.headers, container).ok_or_else(absent)?;
-    let unverified = hmac::read(scheme, credentials, rules)?;
+    let own_header = Container::Header(hmac::SIGNATURE_HEADER.into());
+    let in_own_header = message.headers.single(hmac::SIGNATURE_HEADER);
+    let unverified = if *container == own_header {
+        let Single::One(value) = in_own_header else {
+            let detail = "the header `Signature` was sent twice";
+            return Err(Refusal::new(Reason::CredentialsAmbiguous, detail));
+        };
+        if http_signature::is_present(message.headers) {
+            let detail = "`Signature-Input` says that this is a signature of RFC 9421";
+            return Err(Refusal::new(Reason::CredentialsUnrecognised, detail));
+        }
+        hmac::read_signature_header(value, rules)?
+    } else {
+        if rules.dialects.contains(&hmac::Dialect::Cavage) && in_own_header != Single::Absent {
+            let detail = "one signature stands in `Signature`, another behind a scheme";
+            return Err(Refusal::new(Reason::CredentialsAmbiguous, detail));
+        }
+        let sent = scheme_and_rest(message.headers, container);
+        let (scheme, credentials) = sent.ok_or_else(absent)?;
+        hmac::read(scheme, credentials, rules)?
+    };
     let keyed = keys
         .get(unverified.key_id())
         .ok_or_else(|| unknown("no consumer has a key of this id"))?;

@@ -108,13 +108,7 @@ fn sign(
     let external = external_url(&party.set, request.host().as_str());
     let key = (authenticator, id);
     match party.stand_ins.sign(key, &request, external.as_ref(), now) {
-        Ok(headers) => {
-            for (name, value) in headers {
-                draft
-                    .headers
-                    .push((name.to_ascii_lowercase(), value.into_bytes()));
-            }
-        }
+        Ok(signed) => draft.add(signed),
         Err(why) => cannot(&why),
     }
 }

@@ -22,6 +22,15 @@ use crate::request::signed::{AsSigned, ExternalUrl};
 use crate::secret::Secret;
 use crate::standin::{CannotStandIn, random_text};
 
+/// What signing adds to a request.
+#[derive(Debug)]
+pub struct Signed {
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// The query to send in place of the one there was.
+    pub query: Option<Vec<u8>>,
+}
+
 /// The keys that stand in for those of signers.
 #[derive(Default)]
 pub(super) struct Signers {
@@ -85,7 +94,7 @@ impl Signers {
                 if !http.algorithms.is_empty() {
                     http.algorithms.push(Located {
                         value: "hmac-sha256".to_owned(),
-                        place: place.clone(),
+                        place,
                     });
                 }
                 // None of its keys signs here, and none is fetched.
@@ -129,7 +138,7 @@ impl Signers {
                 let secret = Secret::new(text.into_bytes());
                 hook.secrets = vec![Located {
                     value: SecretSource::Literal(secret.clone()),
-                    place: place.clone(),
+                    place,
                 }];
                 Kind::Webhook(scheme, secret)
             }
@@ -153,7 +162,7 @@ impl Signers {
                 } else {
                     oauth.methods.push(Located {
                         value: "HMAC-SHA256".to_owned(),
-                        place: place.clone(),
+                        place,
                     });
                     SignatureMethod::HmacSha256
                 };
@@ -222,7 +231,7 @@ impl Signers {
         request: &Request,
         external: Option<&ExternalUrl>,
         now: Timestamp,
-    ) -> Result<Vec<(String, String)>, String> {
+    ) -> Result<Signed, String> {
         let kind = self
             .kinds
             .get(authenticator)
@@ -231,15 +240,12 @@ impl Signers {
         let created = now.seconds();
         let nonce = random_text().map_err(|error| error.to_string())?;
         if let Kind::Webhook(scheme, secret) = kind {
-            let signed = webhook::sign::sign(&message, scheme, secret, now, &nonce);
-            return signed
-                .map(|signed| signed.headers)
-                .map_err(|error| error.to_string());
+            return hook(&message, scheme, secret, now, &nonce);
         }
         let key = self.keys.get(&(authenticator.to_owned(), id.to_owned()));
         let key = key.ok_or("no consumer has this key")?;
         let words = |words: &'_ [String]| -> Vec<String> { words.to_vec() };
-        match kind {
+        let headers = match kind {
             Kind::HttpSignature {
                 components,
                 tag,
@@ -300,8 +306,39 @@ impl Signers {
                     .map_err(|error| error.to_string())
             }
             Kind::Webhook(..) => Err("webhooks have no keys of consumers".to_owned()),
-        }
+        }?;
+        Ok(Signed {
+            headers,
+            query: None,
+        })
     }
+}
+
+/// A webhook as its sender sends it. What the request already says of its id is kept.
+fn hook(
+    message: &AsSigned<'_>,
+    scheme: &webhook::Scheme,
+    secret: &Secret,
+    now: Timestamp,
+    nonce: &str,
+) -> Result<Signed, String> {
+    let ids = scheme
+        .headers()
+        .into_iter()
+        .filter(|name| name.ends_with("id"));
+    let mut said = ids.filter_map(|name| match message.headers.single(name) {
+        Single::One(value) => std::str::from_utf8(value).ok(),
+        Single::Absent | Single::Several => None,
+    });
+    let id = said.next().unwrap_or(nonce);
+    let signed = webhook::sign::sign(message, scheme, secret, now, id);
+    let mut signed = signed.map_err(|error| error.to_string())?;
+    let there = |name: &str| message.headers.single(name) != Single::Absent;
+    signed.headers.retain(|(name, _)| !there(name));
+    Ok(Signed {
+        headers: signed.headers,
+        query: signed.query,
+    })
 }
 
 fn http(

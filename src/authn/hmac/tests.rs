@@ -418,7 +418,7 @@ fn no_text_of_an_operator_repeats_a_secret_or_much_of_a_request() {
         format!("headers=\"{noise}\",algorithm=\"{noise}\""),
         format!("algorithm=\"{noise}\""),
         format!("username=\"a\",headers=\"{noise}é\""),
-        noise.clone(),
+        noise,
     ] {
         for scheme in ["hmac-sha256", "signature", "hmac"] {
             if let Err(refusal) = read(scheme.as_bytes(), credentials.as_bytes(), &rules()) {

@@ -16,7 +16,7 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA512, RsaParameters, VerificationAlgorithm,
 };
 
-use crate::authn::http_signature::key::pem::{pss_public, read_pem};
+use crate::authn::http_signature::key::pem::{PssKey, read_pem};
 
 /// How a SubjectPublicKeyInfo of Ed25519 begins (RFC 8410 section 4): the key's 32 bytes follow.
 const ED25519_INFO: [u8; 12] = [
@@ -213,10 +213,10 @@ impl VerifyKey {
     }
 
     fn from_der(algorithm: Algorithm, der: &[u8]) -> Result<Self, BadKey> {
-        let der = match pss_public(der) {
-            None => der,
-            Some(Some(key)) if algorithm == Algorithm::RsaPssSha512 => key,
-            Some(_) => return Err(BadKey::Unfit(algorithm)),
+        let der = match PssKey::of_public(der) {
+            PssKey::Not => der,
+            PssKey::Plain(key) if algorithm == Algorithm::RsaPssSha512 => key,
+            PssKey::Plain(_) | PssKey::Other => return Err(BadKey::Unfit(algorithm)),
         };
         // The library takes the bare 32 bytes as well, which are no PEM's content.
         if algorithm == Algorithm::Ed25519 && !der.starts_with(&ED25519_INFO) {

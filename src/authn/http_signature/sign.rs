@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sfv::{BareItem, InnerList, Item, Key};
 
-use crate::authn::http_signature::key::pem::{pss_private, read_pem};
+use crate::authn::http_signature::key::pem::{PssKey, read_pem};
 use crate::authn::http_signature::key::{Algorithm, BadKey};
 use crate::authn::http_signature::{SIGNATURE, SIGNATURE_INPUT, base, chosen, structured};
 use crate::request::signed::AsSigned;
@@ -66,12 +66,12 @@ impl SigningKey {
             _ => Err(BadKey::Unfit(algorithm)),
         };
         let rsa = || match label {
-            "PRIVATE KEY" => match pss_private(&der) {
-                None => RsaKeyPair::from_pkcs8(&der),
-                Some(Some(pkcs1)) if algorithm == Algorithm::RsaPssSha512 => {
+            "PRIVATE KEY" => match PssKey::of_private(&der) {
+                PssKey::Not => RsaKeyPair::from_pkcs8(&der),
+                PssKey::Plain(pkcs1) if algorithm == Algorithm::RsaPssSha512 => {
                     RsaKeyPair::from_der(pkcs1)
                 }
-                Some(_) => return Err(BadKey::Unfit(algorithm)),
+                PssKey::Plain(_) | PssKey::Other => return Err(BadKey::Unfit(algorithm)),
             }
             .map_err(unfit),
             "RSA PRIVATE KEY" => RsaKeyPair::from_der(&der).map_err(unfit),

@@ -16,10 +16,10 @@ pub const MAX_SECRET_BYTES: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadSecret {
     /// No bytes: everybody could sign.
-    #[error("is empty")]
+    #[error("the secret is empty")]
     Empty,
     /// More than [`MAX_SECRET_BYTES`].
-    #[error("a secret access key has at most 1,024 bytes; this file holds something else")]
+    #[error("the secret has more than 1,024 bytes; this is something else")]
     TooLong,
 }
 

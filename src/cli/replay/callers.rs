@@ -135,11 +135,7 @@ fn sign(
     let signed = party
         .stand_ins
         .sign((authenticator, id), &request, None, now);
-    for (name, value) in signed.map_err(|_| unsigned)? {
-        draft
-            .headers
-            .push((name.to_ascii_lowercase(), value.into_bytes()));
-    }
+    draft.add(signed.map_err(|_| unsigned)?);
     Ok(())
 }
 

@@ -78,6 +78,18 @@ fn one(
             if from.is_empty() {
                 from = usual;
             }
+            for (place, from) in source.from.iter().zip(&from) {
+                if from.scheme.is_none() {
+                    out.push(
+                        Diagnostic::error(
+                            "scheme-missing",
+                            &place.place,
+                            "a signature is known by its scheme",
+                        )
+                        .with_help("write {header: x-signature, scheme: HMAC-SHA256}"),
+                    );
+                }
+            }
             parts = own;
             Method::Signed(Box::new(compiled))
         }

@@ -95,7 +95,9 @@ pub(super) fn places(signed: &Signed) -> (Vec<From>, Vec<Part>) {
                     scheme: Some(hmac::Dialect::Kong.scheme().into()),
                 });
             }
-            (from, Vec::new())
+            let cavage = rules.dialects.contains(&hmac::Dialect::Cavage);
+            let parts = cavage.then(|| Part::counting(header(hmac::SIGNATURE_HEADER)));
+            (from, parts.into_iter().collect())
         }
         Signed::Webhook(rules, _) => {
             let names = rules.scheme().signature_headers().into_iter();
@@ -419,8 +421,7 @@ fn sigv4(
 ) -> Option<Signed> {
     let (service, region) = (aws.service.as_ref()?, aws.region.as_ref()?);
     for word in [service, region] {
-        let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if word.value.is_empty() || !word.value.bytes().all(good) {
+        if !sigv4::is_scope_word(&word.value) {
             let message = format!("`{}` cannot stand in a credential scope", word.value);
             out.push(
                 Diagnostic::error("bad-value", &word.place, message).with_help(
@@ -443,6 +444,11 @@ fn sigv4(
         }
         let secret = secret(&signer.secret, context)?;
         warn_short(&secret, signer.secret.as_ref(), out);
+        let derived = sigv4::SigningKey::derive(&secret, "20260101", "region", "service");
+        if let Err(error) = derived {
+            bad_key(signer, &error.to_string(), out);
+            return None;
+        }
         Some(secret)
     });
     Some(Signed::Sigv4(rules, keys))

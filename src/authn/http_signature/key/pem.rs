@@ -43,26 +43,42 @@ pub(in crate::authn::http_signature) fn read_pem(
 /// The object identifier of `id-RSASSA-PSS` (RFC 4055 section 3.1) in DER.
 const PSS: [u8; 11] = [6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
 
-/// The PKCS #1 key within a SubjectPublicKeyInfo that says it is for PSS alone; `None` if it does not say so.
-/// One with parameters, which are about the hash and the salt, is not read: `Some(None)`.
-pub(super) fn pss_public(der: &[u8]) -> Option<Option<&[u8]>> {
-    let key = pss(content(0x30, der)?)?;
-    Some(key.and_then(|key| content(0x03, key)?.strip_prefix(&[0])))
+/// Whether a key says that it is for PSS alone, and the PKCS #1 key within it.
+pub(in crate::authn::http_signature) enum PssKey<'a> {
+    /// It does not say so.
+    Not,
+    /// For PSS with any hash and salt.
+    Plain(&'a [u8]),
+    /// With parameters, which are about the hash and the salt, or not readable.
+    Other,
 }
 
-/// The same for a private key in PKCS #8.
-pub(in crate::authn::http_signature) fn pss_private(der: &[u8]) -> Option<Option<&[u8]>> {
-    let key = pss(content(0x30, der)?.strip_prefix(&[2, 1, 0])?)?;
-    Some(key.and_then(|key| content(0x04, key)))
-}
+impl<'a> PssKey<'a> {
+    /// Of a SubjectPublicKeyInfo.
+    pub(in crate::authn::http_signature) fn of_public(der: &'a [u8]) -> Self {
+        let info = content(0x30, der);
+        Self::of(info, |key| content(0x03, key)?.strip_prefix(&[0]))
+    }
 
-/// What follows an AlgorithmIdentifier for PSS, if that has no parameters.
-fn pss(info: &[u8]) -> Option<Option<&[u8]>> {
-    let [0x30, length, rest @ ..] = info else {
-        return None;
-    };
-    let key = rest.strip_prefix(&PSS)?;
-    Some((usize::from(*length) == PSS.len()).then_some(key))
+    /// Of a private key in PKCS #8.
+    pub(in crate::authn::http_signature) fn of_private(der: &'a [u8]) -> Self {
+        let info = content(0x30, der).and_then(|info| info.strip_prefix(&[2, 1, 0]));
+        Self::of(info, |key| content(0x04, key))
+    }
+
+    fn of(info: Option<&'a [u8]>, key: impl FnOnce(&'a [u8]) -> Option<&'a [u8]>) -> Self {
+        let Some([0x30, length, rest @ ..]) = info else {
+            return Self::Not;
+        };
+        let Some(rest) = rest.strip_prefix(&PSS) else {
+            return Self::Not;
+        };
+        let plain = usize::from(*length) == PSS.len();
+        match key(rest).filter(|_| plain) {
+            Some(key) => Self::Plain(key),
+            None => Self::Other,
+        }
+    }
 }
 
 /// The content of a DER value that is all there is, with a length of two bytes, as keys of 2,048 bits and

@@ -296,7 +296,7 @@ fn a_mismatch_names_what_most_often_causes_it() {
     };
     let der = format!("sig1=:MEUC{}:", "A".repeat(92));
     let sent = Sent::example().signed(&private, |what| what.components = &["@path"]);
-    let text = detail(sent.clone().without("signature").with("signature", &der));
+    let text = detail(sent.without("signature").with("signature", &der));
     assert!(
         text.contains("64 bytes") && text.contains("not DER"),
         "{text}"

@@ -248,7 +248,7 @@ fn appendix_b3_verifies() {
     let rules = rules(&["@request-target", "@method", "@authority", "client-cert"]);
     assert!(sent.verify(&p256(), &rules, CREATED).is_ok());
     // The structured form of the same certificate is the same text, but another component was signed.
-    let other = sent.clone().without("signature-input").with(
+    let other = sent.without("signature-input").with(
         "signature-input",
         &format!("ttrp={}", input.replace("-cert\"", "-cert\";sf")),
     );

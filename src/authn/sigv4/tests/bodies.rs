@@ -147,7 +147,7 @@ fn a_presigned_url_of_s3_leaves_the_body_unsigned_unless_it_states_a_digest() {
     let digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
     let in_query = format!("/?X-Amz-Content-Sha256={digest}");
     for stated in [
-        sample.clone().with("x-amz-content-sha256", digest),
+        sample.with("x-amz-content-sha256", digest),
         Sample::new("PUT", &in_query, b"{}"),
     ] {
         let mut stated = stated.presigned_as(&signing, 60);

@@ -42,7 +42,7 @@ proptest! {
         let rules = rules(scheme.clone(), &[secret]);
         let call = Call::post("{}").signed(&scheme, secret);
         let once = call.verify(&rules).unwrap().once;
-        let mut altered = call.clone();
+        let mut altered = call;
         let which = which.index(altered.headers.len());
         let value = &mut altered.headers[which].1;
         let at = at.index(value.len());

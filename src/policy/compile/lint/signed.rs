@@ -37,7 +37,7 @@ fn kind(name: &Located<String>, signed: &SignedSource, found: &mut Findings) {
             for note in scheme.iter().flat_map(|scheme| scheme.notes()) {
                 found.push(
                     Diagnostic::warning("weak-webhook", &name.place, note).with_help(
-                        "have the upstream take each message once, by its id; where that is so, say `# portcullis: allow(weak-webhook)`",
+                        "where the sender leaves no choice, have the upstream take each message once, and say `# portcullis: allow(weak-webhook)`",
                     ),
                 );
             }
