@@ -13,7 +13,7 @@ use crate::config::load::{RevocationFiles, TenantInputs};
 use crate::config::secrets;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::jwks::{self, Fetch, KeySets};
-use crate::policy::compile::{Declared, PolicyTable, Ports};
+use crate::policy::compile::{Declared, PolicyTable, Ports, Secrets};
 use crate::policy::revocation::Revocations;
 use crate::policy::source::PolicySet;
 use crate::policy::source::signed::SecretSource;
@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub tenants_are_current: bool,
     /// What serves of each tenant, for the snapshot after this one.
     tenants: BTreeMap<String, Arc<PolicySet>>,
+    /// All secrets, for the snapshot after this one.
+    secrets: Secrets,
     /// What was used once, for this snapshot and all after it.
     replays: ReplayMemories,
 }
@@ -73,10 +75,22 @@ impl Snapshot {
         let mut fetches = prepared.fetches;
         let replays =
             previous.map_or_else(ReplayMemories::default, |previous| previous.replays.clone());
+        let known_secrets =
+            previous.map_or_else(Secrets::default, |previous| previous.secrets.clone());
+        let secrets_of = |set: &PolicySet, out: &mut Diagnostics| {
+            secrets::read(
+                set,
+                &inputs.files,
+                inputs.needs_secrets,
+                &known_secrets,
+                out,
+            )
+        };
+        let mut kept_secrets = secrets_of(&inputs.set, out);
         let ports = Ports {
             key_sets: prepared.by_authenticator,
             token_cache: token_cache.clone(),
-            secrets: secrets::read(&inputs.set, &inputs.files, inputs.needs_secrets, out),
+            secrets: kept_secrets.clone(),
             replays: replays.clone(),
         };
         let declared = Declared::of(&inputs.set, out);
@@ -91,11 +105,12 @@ impl Snapshot {
             let ports = Ports {
                 key_sets: prepared.by_authenticator,
                 token_cache: token_cache.clone(),
-                secrets: secrets::read(set, &inputs.files, inputs.needs_secrets, out),
+                secrets: secrets_of(set, out),
                 replays: replays.clone(),
             };
             let tenant = root.tenant(name, set, &ports, out)?;
             kept.extend(&prepared.key_sets);
+            kept_secrets.extend(&ports.secrets);
             for fetch in prepared.fetches {
                 if !fetches
                     .iter()
@@ -157,6 +172,7 @@ impl Snapshot {
             tenants_are_current,
             revocations: Arc::new(revocations.index()),
             replays,
+            secrets: kept_secrets,
             ..Self::of_table(table)
         }))
     }
@@ -171,6 +187,7 @@ impl Snapshot {
             tenants: BTreeMap::new(),
             tenants_are_current: true,
             replays: ReplayMemories::default(),
+            secrets: Secrets::default(),
         }
     }
 

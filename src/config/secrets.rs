@@ -11,15 +11,22 @@ use crate::policy::source::{Located, PolicySet};
 use crate::secret::Secret;
 
 /// Reads every secret of a policy set. One that cannot be had is a mistake of the policy, unless they are not
-/// `needed`: then another stands in for it.
+/// `needed`: then another stands in for it. A file that nobody refers to any more but policies that served
+/// before is taken from the secrets that were `known` to them.
 pub fn read(
     set: &PolicySet,
     files: &ReferredFiles,
     needed: bool,
+    known: &Secrets,
     out: &mut Diagnostics,
 ) -> Secrets {
     let mut secrets = Secrets::default();
     for source in set.secrets() {
+        let before = source.value.file().filter(|path| files.is_unread(path));
+        if let Some(secret) = before.and_then(|_| known.get(&source.value)) {
+            secrets.insert(&source.value, secret.clone());
+            continue;
+        }
         let mut found = Diagnostics::default();
         let secret = one(source, files, &mut found);
         if needed || matches!(source.value, SecretSource::Literal(_)) {
@@ -108,6 +115,7 @@ mod tests {
     use super::read;
     use crate::config::inputs::ReferredFiles;
     use crate::diagnostic::Diagnostics;
+    use crate::policy::compile::Secrets;
     use crate::policy::source::signed::SecretSource;
     use crate::test_support;
 
@@ -118,7 +126,7 @@ mod tests {
             format!("authenticators: {{a: {{webhook: {{scheme: stripe, secrets: [{written}]}}}}}}");
         let set = test_support::read(&[("policy.yaml", &text)], &mut out);
         let files = ReferredFiles::read(set.referred_files().map(std::path::Path::to_owned));
-        let secrets = read(&set, &files, true, &mut out);
+        let secrets = read(&set, &files, true, &Secrets::default(), &mut out);
         let codes: Vec<&str> = out.iter().map(|mistake| mistake.code).collect();
         assert!(!out.render().contains("hunter2"), "{}", out.render());
         let source = set.secrets().next();
@@ -177,7 +185,13 @@ mod tests {
         let mut out = Diagnostics::default();
         let text = "authenticators: {a: {webhook: {scheme: stripe, secrets: [{file: x}]}}}";
         let set = test_support::read(&[("policy.yaml", text)], &mut out);
-        let secrets = read(&set, &ReferredFiles::default(), true, &mut out);
+        let secrets = read(
+            &set,
+            &ReferredFiles::default(),
+            true,
+            &Secrets::default(),
+            &mut out,
+        );
         let source = SecretSource::File(PathBuf::from("x"));
         assert!(secrets.get(&source).is_none());
         assert!(out.has_errors());

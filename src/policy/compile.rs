@@ -62,7 +62,7 @@ pub struct Ports {
 }
 
 /// The secrets that a policy set refers to. One that could not be had is not here, and was told of.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Secrets {
     files: HashMap<PathBuf, Secret>,
     variables: HashMap<String, Secret>,
@@ -76,6 +76,16 @@ impl Secrets {
             SecretSource::Environment(name) => drop(self.variables.insert(name.clone(), secret)),
             SecretSource::Literal(_) => {}
         }
+    }
+
+    /// These and those.
+    pub fn extend(&mut self, others: &Self) {
+        let copied = others.files.iter();
+        self.files
+            .extend(copied.map(|(path, secret)| (path.clone(), secret.clone())));
+        let copied = others.variables.iter();
+        self.variables
+            .extend(copied.map(|(name, secret)| (name.clone(), secret.clone())));
     }
 
     /// The secret that a source stands for.

@@ -6,8 +6,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::authn::hmac;
 use crate::authn::jwt::token_cache;
 use crate::diagnostic::Diagnostics;
+use crate::request::signed::AsSigned;
+use crate::request::{Reading, Request};
+use crate::secret::Secret;
 use crate::snapshot::Snapshot;
 use crate::test_support::{World, key_entry, mistakes, raw};
 use crate::verdict::{Reason, Verdict};
@@ -287,6 +291,64 @@ fn a_broken_tenant_keeps_its_last_good_policies_within_the_bounds_of_now() {
         Reason::PolicyInvalid
     );
     assert_eq!(ask(&world, API, "/payments", &[]).reason(), Reason::Allowed);
+}
+
+#[test]
+fn a_broken_tenant_keeps_its_secrets_and_what_was_used_with_them() {
+    let directory = directory();
+    let policies = "
+authenticators: {signed: {hmac: {}}}
+consumers: {shop: {scopes: [payments:read], credentials: {signed: [{key_id: k1, secret: {file: secret}}]}}}
+policies:
+  pay: {hosts: [api.example.com], authenticate: signed, routes: [{path: /payments}]}
+";
+    put(directory.path(), "payments/pay.yaml", policies);
+    put(
+        directory.path(),
+        "payments/secret",
+        "0123456789abcdef0123456789abcdef",
+    );
+    let (first, out) = build(directory.path(), None);
+    assert!(!out.has_errors(), "{}", out.render());
+    let first = first.unwrap();
+    let signed = |nonce: &str| {
+        let now = crate::test_support::NOW;
+        let key = Secret::new(b"0123456789abcdef0123456789abcdef".to_vec());
+        let mut check = raw("GET", "/payments", &[]);
+        check.host = API.into();
+        let request = Request::read(check, &Reading::default()).unwrap();
+        let signing = hmac::Signing {
+            key_id: "k1",
+            signed_headers: &[],
+            created: now,
+            nonce,
+        };
+        let key = hmac::Key::new(&key).unwrap();
+        let message = AsSigned::of(&request, None);
+        hmac::sign(hmac::Dialect::Own, &message, &key, &signing).unwrap()
+    };
+    let send = |snapshot: &Arc<Snapshot>, nonce: &str| {
+        let world = World::serving(Arc::clone(snapshot));
+        let headers = signed(nonce);
+        let lines: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        ask(&world, API, "/payments", &lines).reason()
+    };
+    assert_eq!(send(&first, "nonce-number-one-"), Reason::Allowed);
+    put(directory.path(), "payments/pay.yaml", "policies: [");
+    let (second, out) = build(directory.path(), Some(&first));
+    assert!(out.has_errors());
+    let second = second.unwrap();
+    assert_eq!(
+        send(&second, "nonce-number-one-"),
+        Reason::SignatureReplayed
+    );
+    assert_eq!(send(&second, "nonce-number-two-"), Reason::Allowed);
+    // And once more, from what was kept of what was kept.
+    let (third, _) = build(directory.path(), Some(&second));
+    assert_eq!(send(&third.unwrap(), "nonce-number-three"), Reason::Allowed);
 }
 
 #[test]

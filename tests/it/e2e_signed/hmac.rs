@@ -176,7 +176,8 @@ async fn older_forms_pass_and_no_altered_request_does() {
     let scene = Scene::start_raw(&all_dialects()).await;
     for program in ["cavage.py", "cavage.mjs", "kong.py"] {
         for over in Over::BOTH {
-            let url = format!("http://api.example.com/orders/7?b=2&over={over:?}");
+            // Two packages make one signature of one request.
+            let url = format!("http://api.example.com/orders/7?b=2&d={program}-{over:?}");
             let signed = sign(program, &keyed(&json!({"url": url}))).await;
             for (altered, reason) in alterations_of_older(&signed) {
                 scene.refused_for(&altered, over, reason, &program).await;
@@ -191,7 +192,8 @@ async fn older_forms_pass_and_no_altered_request_does() {
             scene.passes_for(&safe, over, &program).await;
             scene.passes_for(&safe, over, &program).await;
         }
-        let long = json!({"url": "http://api.example.com/orders/512", "algorithm": "hmac-sha512"});
+        let url = format!("http://api.example.com/orders/{program}");
+        let long = json!({"url": url, "algorithm": "hmac-sha512"});
         if program != "kong.py" {
             let signed = sign(program, &keyed(&long)).await;
             scene.passes_for(&signed, Over::H2, &program).await;
@@ -207,7 +209,8 @@ async fn older_forms_pass_and_no_altered_request_does() {
 async fn a_cavage_signature_may_stand_in_a_header_of_its_own() {
     let scene = Scene::start(&all_dialects()).await;
     for over in Over::BOTH {
-        let signed = sign("cavage.mjs", &keyed(&json!({}))).await;
+        let url = format!("http://api.example.com/orders/{over:?}");
+        let signed = sign("cavage.mjs", &keyed(&json!({"url": url}))).await;
         let authorization = signed.of("authorization");
         let value = authorization
             .strip_prefix("Signature ")
@@ -270,7 +273,9 @@ async fn only_what_is_fresh_passes() {
             (40, None),
             (-10, None),
         ] {
-            let signed = sign(program, &keyed(&json!({"now": now() - ago}))).await;
+            let url = format!("http://api.example.com/orders/{program}");
+            let signed = json!({"now": now() - ago, "url": url});
+            let signed = sign(program, &keyed(&signed)).await;
             let over = Over::by_turns(usize::from(ago > 0));
             match outcome {
                 Some(reason) => {
