@@ -1,6 +1,8 @@
 //! Authentication: which credential a request carries, whose it is, and whether it proves anything.
 
 pub mod api_key;
+pub mod certificate;
+pub mod chain;
 pub mod challenge;
 pub mod credential;
 pub mod demand;
@@ -18,6 +20,7 @@ pub mod replay;
 pub mod signature;
 pub mod signed;
 pub mod sigv4;
+pub mod spiffe;
 pub mod webhook;
 
 use std::borrow::Cow;

@@ -4,6 +4,7 @@ pub mod address;
 pub mod body;
 pub mod host;
 pub mod path;
+pub mod peer;
 pub mod raw;
 pub mod rpc;
 pub mod signed;

@@ -44,6 +44,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("opentelemetry", &["telemetry", "app"]),
     ("opentelemetry_sdk", &["telemetry", "app"]),
     ("jsonwebtoken", &["authn", "policy::compile"]),
+    ("x509_parser", &["authn"]),
+    ("webpki", &["authn"]),
     ("cel", &["policy::expression"]),
     ("chrono", &["policy::expression"]),
     ("regex", &["policy::expression"]),

@@ -112,6 +112,7 @@ impl Asked {
             source: RawPeer {
                 address: address.unwrap_or_default().into(),
                 principal,
+                ..RawPeer::default()
             },
             context_extensions: context(&arguments.context)?,
             ..RawCheck::default()

@@ -190,10 +190,10 @@ fn http_signature(
             }
             // Its key stands in the published set.
             (None, None) if signer.secret.is_none() && http.jwks.is_some() => return Some(None),
-            (None, None) if signer.secret.is_none() => {
-                Err("there is nothing to verify with: write `public_key` with `algorithm`, or `secret`"
-                    .to_owned())
-            }
+            (None, None) if signer.secret.is_none() => Err(
+                "there is nothing to verify with: write `public_key` with `algorithm`, or `secret`"
+                    .to_owned(),
+            ),
             // What is wrong with the secret was told.
             (None, None) => return None,
             (Some(_), Some(_)) => Err("`secret` and `public_key` do not go together".to_owned()),
@@ -631,7 +631,11 @@ fn shared_only(signer: &SignerSource, kind: &str, out: &mut Diagnostics) -> Opti
         return None;
     }
     if signer.secret.is_none() {
-        bad_key(signer, "there is nothing to verify with: write `secret: {file: …}`", out);
+        bad_key(
+            signer,
+            "there is nothing to verify with: write `secret: {file: …}`",
+            out,
+        );
         return None;
     }
     Some(())
