@@ -7,10 +7,11 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use crate::authn::jwt::TokenCache;
+use crate::authn::mtls::known::{PeerCache, peer_cache};
 use crate::authn::replay::ReplayMemories;
 use crate::config::inputs::Inputs;
 use crate::config::load::{RevocationFiles, TenantInputs};
-use crate::config::secrets;
+use crate::config::{certificates, secrets};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::jwks::{self, Fetch, KeySets};
 use crate::policy::compile::{Declared, PolicyTable, Ports};
@@ -34,6 +35,8 @@ pub struct Snapshot {
     tenants: BTreeMap<String, Arc<PolicySet>>,
     /// What was used once, for this snapshot and all after it.
     replays: ReplayMemories,
+    /// Peers that were judged before, for this snapshot and all after it.
+    peers: PeerCache,
 }
 
 impl Snapshot {
@@ -73,11 +76,14 @@ impl Snapshot {
         let mut fetches = prepared.fetches;
         let replays =
             previous.map_or_else(ReplayMemories::default, |previous| previous.replays.clone());
+        let peers = previous.map_or_else(peer_cache, |previous| previous.peers.clone());
         let ports = Ports {
             key_sets: prepared.by_authenticator,
             token_cache: token_cache.clone(),
             secrets: secrets::read(&inputs.set, &inputs.files, out),
             replays: replays.clone(),
+            certificates: certificates::read(&inputs.set, &inputs.files, out),
+            peers: peers.clone(),
         };
         let declared = Declared::of(&inputs.set, out);
         let root = declared.root(&inputs.set, &ports, out);
@@ -93,6 +99,8 @@ impl Snapshot {
                 token_cache: token_cache.clone(),
                 secrets: secrets::read(set, &inputs.files, out),
                 replays: replays.clone(),
+                certificates: certificates::read(set, &inputs.files, out),
+                peers: peers.clone(),
             };
             let tenant = root.tenant(name, set, &ports, out)?;
             kept.extend(&prepared.key_sets);
@@ -150,6 +158,7 @@ impl Snapshot {
             tenants_are_current,
             revocations: Arc::new(revocations.index()),
             replays,
+            peers,
             ..Self::of_table(table)
         }))
     }
@@ -164,6 +173,7 @@ impl Snapshot {
             tenants: BTreeMap::new(),
             tenants_are_current: true,
             replays: ReplayMemories::default(),
+            peers: peer_cache(),
         }
     }
 

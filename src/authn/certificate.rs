@@ -168,6 +168,15 @@ impl PeerCertificate {
             .is_none_or(|usages| usages.iter().any(|usage| usage.as_ref() == CLIENT_AUTH))
     }
 
+    /// What Envoy calls it in `source.principal`: the first URI SAN, else the first DNS SAN, else the subject.
+    pub fn principal(&self) -> String {
+        let name = self.uris.first().or_else(|| self.dns_names.first());
+        name.map_or_else(
+            || name::as_envoy_writes(&self.subject).to_string(),
+            ToString::to_string,
+        )
+    }
+
     /// Holds the certificate against `source.principal`, which Envoy makes of the same one: the first URI SAN,
     /// else the first DNS SAN, else the subject. An empty principal says nothing.
     ///

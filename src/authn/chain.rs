@@ -65,6 +65,21 @@ impl Bundles {
     }
 }
 
+/// The first moment after `now` at which one of these certificates (DER) begins or ceases to be valid.
+pub fn next_change_of(certificates: &[Vec<u8>], now: Timestamp) -> Option<Timestamp> {
+    let ends = certificates.iter().filter_map(|der| {
+        let certificate = structure(der).ok()?;
+        let validity = &certificate.tbs_certificate.validity;
+        let begins = Timestamp::from_seconds(validity.not_before.timestamp());
+        let ends = Timestamp::from_seconds(validity.not_after.timestamp());
+        [begins, bundle::after(ends)]
+            .into_iter()
+            .filter(|end| *end > now)
+            .min()
+    });
+    ends.min()
+}
+
 impl TrustBundle {
     /// Verifies that a client's certificate chains to one of the bundle's authorities at `now`, by way of
     /// `intermediates` (in DER, in any order, at most [`MAX_CHAIN`] less the leaf).

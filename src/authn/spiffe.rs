@@ -195,6 +195,11 @@ impl TrustDomains {
         Self(domains.into_iter().collect())
     }
 
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &TrustDomain> {
+        self.0.iter()
+    }
+
     /// Whether the ID's trust domain is one of them.
     pub fn admit(&self, id: &SpiffeId) -> bool {
         self.0.contains(id.trust_domain())

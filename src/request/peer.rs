@@ -7,6 +7,7 @@
 
 pub mod client_cert;
 pub mod pem;
+pub mod sources;
 pub mod xfcc;
 
 use crate::request::peer::pem::BadPem;

@@ -3,12 +3,15 @@
 use crate::authn::spiffe::BadSpiffeId;
 use crate::clock::Timestamp;
 use crate::request::peer::BadPeer;
+use crate::verdict::{Reason, Refusal};
 
 /// Why a peer's certificate proves nothing. The text is the operator's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateFault {
-    /// The connection has no client certificate, or Envoy does not hand it over.
-    #[error("no client certificate came with the request")]
+    /// Only names came, and they are not enough.
+    #[error(
+        "only names of the client certificate came, and this authenticator judges the certificate itself: let `certificate` be among `--peer-sources`, and set `include_peer_certificate` in Envoy"
+    )]
     Missing,
     /// An attribute or header that can't be read.
     #[error(transparent)]
@@ -90,28 +93,39 @@ pub enum SvidRule {
 }
 
 impl CertificateFault {
+    /// The reason that it is refused for.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Missing => Reason::CertificateMissing,
+            Self::Source(_) => Reason::PeerSourceMalformed,
+            Self::SourcesDisagree(_) => Reason::PeerSourcesDisagree,
+            Self::Malformed(_) => Reason::CertificateMalformed,
+            Self::Expired(_) => Reason::CertificateExpired,
+            Self::NotYetValid(_) => Reason::CertificateNotYetValid,
+            Self::Untrusted(_) => Reason::CertificateUntrusted,
+            Self::NotPinned => Reason::CertificateNotPinned,
+            Self::NotSvid(_) => Reason::CertificateNotSvid,
+            Self::SpiffeIdMalformed(_) => Reason::SpiffeIdMalformed,
+            Self::TrustDomainRefused(_) => Reason::TrustDomainRefused,
+            Self::Revoked => Reason::CertificateRevoked,
+            Self::RevocationUnknown(_) => Reason::CertificateRevocationUnknown,
+            Self::CaAsLeaf => Reason::CertificateCaAsLeaf,
+            Self::KeyWeak(_) => Reason::CertificateKeyWeak,
+            Self::PurposeRefused(_) => Reason::CertificatePurposeRefused,
+            Self::NameConstraints(_) => Reason::CertificateNameConstrained,
+            Self::NoIdentity(_) => Reason::CertificateIdentityMissing,
+        }
+    }
+
     /// The reason's name, in snake case.
     pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Missing => "certificate_missing",
-            Self::Source(_) => "peer_source_malformed",
-            Self::SourcesDisagree(_) => "peer_sources_disagree",
-            Self::Malformed(_) => "certificate_malformed",
-            Self::Expired(_) => "certificate_expired",
-            Self::NotYetValid(_) => "certificate_not_yet_valid",
-            Self::Untrusted(_) => "certificate_untrusted",
-            Self::NotPinned => "certificate_not_pinned",
-            Self::NotSvid(_) => "certificate_not_svid",
-            Self::SpiffeIdMalformed(_) => "spiffe_id_malformed",
-            Self::TrustDomainRefused(_) => "trust_domain_refused",
-            Self::Revoked => "certificate_revoked",
-            Self::RevocationUnknown(_) => "certificate_revocation_unknown",
-            Self::CaAsLeaf => "certificate_ca_as_leaf",
-            Self::KeyWeak(_) => "certificate_key_weak",
-            Self::PurposeRefused(_) => "certificate_purpose_refused",
-            Self::NameConstraints(_) => "certificate_name_constrained",
-            Self::NoIdentity(_) => "certificate_identity_missing",
-        }
+        self.reason().as_str()
+    }
+}
+
+impl From<CertificateFault> for Refusal {
+    fn from(fault: CertificateFault) -> Self {
+        Self::new(fault.reason(), fault.to_string())
     }
 }
 

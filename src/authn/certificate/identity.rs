@@ -9,7 +9,7 @@ use crate::authn::certificate::name::{self, Attribute};
 use crate::secret::Digest;
 
 /// What a consumer's credential, or an entry of `allow`, says of a certificate. Each is compared whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CertificateSelector {
     /// SHA-256 of the certificate.
     Fingerprint(Digest),
@@ -111,6 +111,29 @@ impl CertificateSelector {
     /// What is no object identifier.
     pub fn extension(oid: &str, value: &str) -> Result<Self, &'static str> {
         oid_value(oid, value).map(Self::Extension)
+    }
+
+    /// Every selector that means this certificate: what is looked up where there are many of them.
+    pub fn all_of(certificate: &PeerCertificate) -> Vec<Self> {
+        let mut all = vec![
+            Self::Fingerprint(certificate.fingerprint),
+            Self::PublicKey(certificate.spki),
+            Self::Subject(certificate.subject.clone()),
+            Self::Serial {
+                serial: certificate.serial.clone(),
+                issuer: certificate.issuer.clone(),
+            },
+        ];
+        let lower = |name: &str| Self::Dns(name.to_ascii_lowercase().into());
+        all.extend(certificate.dns_names.iter().map(|name| lower(name)));
+        let email = |address: &str| Self::Email(fold_email(address).into());
+        all.extend(certificate.emails.iter().map(|address| email(address)));
+        all.extend(certificate.uris.iter().cloned().map(Self::Uri));
+        all.extend(certificate.ips.iter().copied().map(Self::Ip));
+        all.extend(certificate.attributes.iter().cloned().map(Self::Attribute));
+        let extensions = certificate.text_extensions.iter().cloned();
+        all.extend(extensions.map(Self::Extension));
+        all
     }
 
     /// Whether it means this certificate.

@@ -30,7 +30,7 @@ const SHORT: &[(&str, &str)] = &[
 ];
 
 /// One attribute of a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Attribute {
     /// Its type, in numbers.
     pub oid: Box<str>,

@@ -123,6 +123,14 @@ impl TrustBundle {
         self.anchors.is_empty()
     }
 
+    /// The first moment after `now` at which one of its authorities begins or ceases to be valid: until then a
+    /// certificate that was verified stays so, as far as they are concerned.
+    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        let authorities = self.authorities.iter();
+        let ends = authorities.flat_map(|one| [one.not_before, after(one.not_after)]);
+        ends.filter(|end| *end > now).min()
+    }
+
     pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.anchors
     }
@@ -144,6 +152,11 @@ impl fmt::Debug for TrustBundle {
             .field("authorities", &self.anchors.len())
             .finish()
     }
+}
+
+/// The first second after a certificate's last.
+pub(super) const fn after(not_after: Timestamp) -> Timestamp {
+    Timestamp::from_seconds(not_after.seconds().saturating_add(1))
 }
 
 /// Reads one authority: a CA of version 3 whose key may sign certificates and is strong enough. An extension

@@ -9,7 +9,10 @@ use webpki::{
     RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy,
 };
 
+use x509_parser::prelude::FromDer as _;
+
 use crate::authn::certificate::fault::CertificateFault;
+use crate::clock::Timestamp;
 
 /// The most lists.
 const MAX_LISTS: usize = 1_000;
@@ -44,6 +47,8 @@ pub enum BadRevocationList {
 /// `nextUpdate` has not passed, since a list that nobody renews hides what was revoked after it.
 pub struct Revocation {
     lists: Vec<CertRevocationList<'static>>,
+    /// `nextUpdate` of each: from then on it tells of nothing.
+    ends: Vec<Timestamp>,
     unknown: UnknownStatus,
 }
 
@@ -52,6 +57,7 @@ impl Revocation {
     pub const fn new(unknown: UnknownStatus) -> Self {
         Self {
             lists: Vec::new(),
+            ends: Vec::new(),
             unknown,
         }
     }
@@ -85,9 +91,20 @@ impl Revocation {
                 }
                 _ => BadRevocationList::Unreadable,
             })?;
+            let (_, read) = x509_parser::revocation_list::CertificateRevocationList::from_der(&der)
+                .map_err(|_| BadRevocationList::Unreadable)?;
+            self.ends.extend(
+                read.next_update()
+                    .map(|end| Timestamp::from_seconds(end.timestamp())),
+            );
             self.lists.push(list.into());
         }
         Ok(())
+    }
+
+    /// The first moment after `now` at which one of the lists ends.
+    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        self.ends.iter().copied().filter(|end| *end > now).min()
     }
 
     /// How many lists there are.

@@ -1,5 +1,7 @@
 //! The workloads that a policy names: by SPIFFE ID, by a pattern of one, or in the terms of Kubernetes.
 
+use std::fmt;
+
 use crate::authn::spiffe::{BadSpiffeId, SpiffeId, TrustDomain, check_segment, split};
 
 /// The longest name of a namespace, in bytes (RFC 1123 label).
@@ -76,6 +78,11 @@ impl SpiffePattern {
         })
     }
 
+    /// Whose workloads it admits.
+    pub const fn trust_domain(&self) -> &TrustDomain {
+        &self.trust_domain
+    }
+
     /// Whether it admits this ID.
     pub fn admits(&self, id: &SpiffeId) -> bool {
         let mut segments = id.segments();
@@ -148,6 +155,33 @@ impl WorkloadSelector {
                         .as_deref()
                         .is_none_or(|account| account == its_account)
             }),
+        }
+    }
+}
+
+impl fmt::Display for SpiffePattern {
+    /// As policies write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "spiffe://{}", self.trust_domain)?;
+        for segment in &self.segments {
+            write!(f, "/{}", segment.as_deref().unwrap_or("*"))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for WorkloadSelector {
+    /// As an operator reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(pattern) => pattern.fmt(f),
+            Self::Kubernetes {
+                namespace,
+                service_account,
+            } => {
+                let account = service_account.as_deref().unwrap_or("*");
+                write!(f, "/ns/{namespace}/sa/{account}")
+            }
         }
     }
 }

@@ -282,7 +282,7 @@ fn h8_bytes_that_are_no_text_arrive_as_they_were_sent() {
         headers: vec![("a".into(), "b".into())],
         ..Sent::default()
     };
-    let mut cases: Vec<Sent> = (0..9)
+    let mut cases: Vec<Sent> = (0..10)
         .map(|field| {
             let mut sent = plain();
             sent.texts[field] = MARK.to_owned();

@@ -8,8 +8,10 @@ use crate::request::peer::{
     BadPeer, MAX_CERTIFICATE_BYTES, MAX_CHAIN, MAX_SOURCE_BYTES, UnverifiedChain,
 };
 
-const LEAF: &str = "client-cert";
-const CHAIN: &str = "client-cert-chain";
+/// The header with the leaf.
+pub const LEAF: &str = "client-cert";
+/// The header with the other certificates.
+pub const CHAIN: &str = "client-cert-chain";
 
 /// Reads both headers; `None` if neither is there. Section 2.2 has one `Client-Cert` alone, and section 2.3
 /// allows the chain on several lines.
