@@ -94,7 +94,8 @@ async fn run(
         Arc::clone(clock),
         recorder,
         settings.require_tls,
-    );
+    )
+    .believing(settings.peer);
     if candidate.is_some() {
         pipeline = pipeline.with_candidate();
     }

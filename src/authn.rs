@@ -1,6 +1,8 @@
 //! Authentication: which credential a request carries, whose it is, and whether it proves anything.
 
 pub mod api_key;
+pub mod certificate;
+pub mod chain;
 pub mod challenge;
 pub mod credential;
 pub mod demand;
@@ -10,6 +12,7 @@ pub mod identity;
 pub mod json;
 pub mod jwt;
 pub mod key_set;
+pub mod mtls;
 pub mod oauth1;
 mod observed;
 pub mod places;
@@ -18,6 +21,7 @@ pub mod replay;
 pub mod signature;
 pub mod signed;
 pub mod sigv4;
+pub mod spiffe;
 pub mod webhook;
 
 use std::borrow::Cow;
@@ -31,8 +35,9 @@ use crate::authn::credential::{Container, Stripped};
 use crate::authn::demand::{Demand, Known, Step};
 use crate::authn::identity::{AnonymousPermit, Identity, Proven};
 use crate::authn::jwt::{JwtVerifier, UnverifiedToken};
+use crate::authn::mtls::Mtls;
 use crate::authn::observed::{told_consumer, told_verdict};
-use crate::authn::places::{Part, PlaceReaders, Presented};
+use crate::authn::places::{Cached, Part, PlaceReaders, Presented};
 use crate::authn::principal::Principal;
 use crate::authn::signed::Signed;
 use crate::clock::Clock;
@@ -74,6 +79,8 @@ pub enum Method {
     Jwt(Box<JwtVerifier>, ClaimedConsumers),
     /// Signatures over the request itself.
     Signed(Box<Signed>),
+    /// The certificate of the connection.
+    Mtls(Box<Mtls>),
 }
 
 /// The consumers that tokens of one authenticator belong to, by claim.
@@ -135,6 +142,8 @@ pub struct RouteAuthn {
     authenticators: Vec<Arc<Authenticator>>,
     /// `None`: any one of them.
     demand: Option<Demand>,
+    /// Whether there is no way in without it, for each of them.
+    needed: Vec<bool>,
     /// Pairs that one all-of demands, so that both may be sent though they are of one kind.
     together: Vec<(usize, usize)>,
     optional: bool,
@@ -172,6 +181,9 @@ impl RouteAuthn {
         demand: Option<Demand>,
         optional: bool,
     ) -> Self {
+        let alone = authenticators.len() == 1;
+        let needed = |index| !optional && demand.as_ref().map_or(alone, |d| d.needs(index));
+        let needed = (0..authenticators.len()).map(needed).collect();
         let mut together = Vec::new();
         if let Some(demand) = &demand {
             demand.together(&mut |one, other| together.push((one, other)));
@@ -182,6 +194,7 @@ impl RouteAuthn {
         Self {
             authenticators,
             demand,
+            needed,
             together,
             optional,
             places,
@@ -249,6 +262,7 @@ impl RouteAuthn {
     ) -> Result<(Identity, Stripped), Refusal> {
         observer.note(|| self.told_demand());
         let mut presented = self.presented(request, &mut progress.deciding, observer)?;
+        let outside = self.shown(request, &mut presented, clock.now(), observer);
         observer.note(|| Event::PlacesRead);
         let stripped = self.stripped(request, &presented);
         // Absent is who sends nothing at all: half of an all-of is no anonymous caller.
@@ -260,7 +274,7 @@ impl RouteAuthn {
                 Step::Verify(index) => index,
                 Step::Absent => {
                     progress.deciding = None;
-                    return Err(self.missing(&progress.verified));
+                    return Err(self.missing(&progress.verified, request, outside.as_deref()));
                 }
                 Step::Met => return Ok((self.met(progress)?, stripped)),
             };
@@ -294,8 +308,12 @@ impl RouteAuthn {
         match &self.demand {
             Some(demand) => demand.step(&|index| self.known(index, presented, verified)),
             None => {
-                let first = presented.iter().map(|presented| presented.owner).min();
-                first.map_or(Step::Absent, Step::Verify)
+                // What was sent with the request goes before what its connection shows.
+                let first = presented
+                    .iter()
+                    .map(|presented| (presented.container.is_none(), presented.owner))
+                    .min();
+                first.map_or(Step::Absent, |(_, first)| Step::Verify(first))
             }
         }
     }
@@ -329,8 +347,14 @@ impl RouteAuthn {
         Ok(Identity::Proven(proven))
     }
 
-    fn missing(&self, verified: &[Principal]) -> Refusal {
-        let detail = match &self.demand {
+    /// `outside` is why the certificate of the connection is nobody's here, if there is one.
+    fn missing(
+        &self,
+        verified: &[Principal],
+        request: &Request,
+        outside: Option<&Refusal>,
+    ) -> Refusal {
+        let mut detail = match &self.demand {
             Some(demand) if !verified.is_empty() => {
                 let missing = demand.missing(&|index| self.known(index, &[], verified));
                 let names = missing.iter().filter_map(|i| self.authenticators.get(*i));
@@ -341,7 +365,20 @@ impl RouteAuthn {
                 "too little stands in the places that the route's authenticators read",
             ),
         };
+        if let Some(outside) = outside {
+            detail = format!("{detail}; {}", outside.detail).into();
+        } else if self.asks_for_certificates()
+            && request.peer().is_empty()
+            && request.peer().is_told_elsewhere()
+        {
+            detail = format!("{detail}; Envoy tells of a client certificate, and not where `--peer-sources` looks (`include_peer_certificate`?)").into();
+        }
         Refusal::new(Reason::CredentialsMissing, detail)
+    }
+
+    fn asks_for_certificates(&self) -> bool {
+        let mut all = self.authenticators.iter();
+        all.any(|one| matches!(one.method, Method::Mtls(_)))
     }
 
     fn forwards(&self, index: usize) -> bool {
@@ -373,11 +410,11 @@ impl Authenticator {
             }
             Method::Jwt(verifier, consumers) => {
                 let verified = match presented.cached {
-                    Some(verified) => {
+                    Cached::Token(verified) => {
                         JwtVerifier::judge_times(&verified, clock.now())?;
                         verified
                     }
-                    None => {
+                    _ => {
                         let token = UnverifiedToken::of_shape(&presented.value);
                         let token = token.ok_or_else(out_of_range)?;
                         // Set apart, so that the checks that need none of it stay small.
@@ -393,9 +430,18 @@ impl Authenticator {
             }
             Method::Signed(signed) => {
                 let message = AsSigned::of(request, on.external);
-                let verified = signed.verify(&message, presented.container, on, clock, observer);
+                let container = presented.container.ok_or_else(out_of_range)?;
+                let verified = signed.verify(&message, container, on, clock, observer);
                 let signer = Box::pin(verified).await?;
                 Ok(Principal::of_signer(Arc::clone(&self.name), signer))
+            }
+            Method::Mtls(mtls) => {
+                let Cached::Peer(judged) = presented.cached else {
+                    return Err(out_of_range());
+                };
+                let peer = judged?;
+                let consumer = mtls.consumer(&peer)?;
+                Ok(Principal::of_peer(Arc::clone(&self.name), peer, consumer))
             }
         }
     }

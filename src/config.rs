@@ -1,5 +1,6 @@
 //! Configuration as it is written: policy directories and their YAML.
 
+pub mod certificates;
 pub mod decode;
 pub mod fingerprint;
 pub mod inputs;

@@ -24,8 +24,9 @@ use crate::policy::cors::preflight;
 use crate::policy::observe::event::{Ended, Event, PreflightJudged, RequestRead, Stage};
 use crate::policy::observe::{Notes, Observe, Unobserved};
 use crate::policy::revocation::Revocations;
+use crate::request::peer::sources::PeerSources;
 use crate::request::raw::RawCheck;
-use crate::request::{BadRequest, Request};
+use crate::request::{BadRequest, Reading, Request};
 use crate::respond::reply::Reply;
 use crate::respond::{Allow, Denial};
 use crate::snapshot::Snapshot;
@@ -41,6 +42,7 @@ pub struct Pipeline {
     clock: Arc<dyn Clock>,
     recorder: Arc<dyn Recorder>,
     require_tls: bool,
+    peer: PeerSources,
 }
 
 impl Pipeline {
@@ -59,7 +61,15 @@ impl Pipeline {
             clock,
             recorder,
             require_tls,
+            peer: PeerSources::default(),
         }
+    }
+
+    /// The same that believes these of the places that tell of the peer.
+    #[must_use]
+    pub const fn believing(mut self, peer: PeerSources) -> Self {
+        self.peer = peer;
+        self
     }
 
     /// The same with candidate policies, none of which are there before
@@ -177,7 +187,11 @@ impl Pipeline {
     ) -> Result<Verdict, Refusal> {
         observer.note(|| Event::Begins(Stage::Request));
         self.require_tls(&raw)?;
-        let request = Request::read(raw, &table.reading).map_err(unreadable)?;
+        let reading = Reading {
+            peer: self.peer,
+            ..table.reading
+        };
+        let request = Request::read(raw, &reading).map_err(unreadable)?;
         observer.note(|| Event::Request(RequestRead::of(&request)));
         if table.reading.trusted_hops.count > 0 {
             trail.called_from(request.client_address());

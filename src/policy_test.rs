@@ -27,6 +27,7 @@ pub use crate::policy_test::compare::{Answer, Mismatch};
 use crate::policy_test::coverage::{Coverage, Seen};
 use crate::request::raw::{RawCheck, RawPeer};
 use crate::snapshot::Snapshot;
+use crate::standin::peers::BELIEVED;
 use crate::standin::{Draft, StandIns, offline};
 
 /// How long one test may take. Nothing is fetched, so nothing ever comes near it.
@@ -183,7 +184,10 @@ impl Suite {
         let recorder: Arc<dyn Recorder> = Arc::<Heard>::clone(&heard);
         let now = ready.case.now;
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
-        let pipeline = Pipeline::new(Arc::clone(snapshot), clock, recorder, require_tls);
+        let mut pipeline = Pipeline::new(Arc::clone(snapshot), clock, recorder, require_tls);
+        if ready.stood_in {
+            pipeline = pipeline.believing(BELIEVED);
+        }
         let verdict = pipeline.check(ready.check.clone(), BUDGET, None).await;
         let duration = stopwatch.monotonic();
         let heard = heard.take();

@@ -4,6 +4,7 @@ pub mod address;
 pub mod body;
 pub mod host;
 pub mod path;
+pub mod peer;
 pub mod raw;
 pub mod rpc;
 pub mod signed;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use crate::request::address::TrustedHops;
 use crate::request::host::{BadHost, Host};
 use crate::request::path::{BadPath, CanonicalPath, Relaxations};
+use crate::request::peer::sources::{Handed, PeerSources};
 use crate::request::raw::RawCheck;
 use crate::request::target::Target;
 
@@ -27,6 +29,9 @@ pub struct Reading {
     pub paths: Relaxations,
     /// Which proxies in front of Envoy are believed about who called them.
     pub trusted_hops: TrustedHops,
+    /// Which of the places count that tell of the peer's certificate. A setting of the process, not of the
+    /// policies.
+    pub peer: PeerSources,
 }
 
 /// A check whose method, host and path have one meaning. Only [`Request::read`] makes one.
@@ -34,6 +39,7 @@ pub struct Reading {
 pub struct Request {
     raw: RawCheck,
     trusted_hops: TrustedHops,
+    peer: PeerSources,
     method: Method,
     host: Host,
     target: Target,
@@ -126,6 +132,7 @@ impl Request {
         Ok(Self {
             raw,
             trusted_hops: reading.trusted_hops,
+            peer: reading.peer,
             method,
             host,
             target,
@@ -161,6 +168,16 @@ impl Request {
     /// The address of the client, as far as it can be believed; `None` if it can't be known.
     pub fn client_address(&self) -> Option<std::net::IpAddr> {
         address::of(&self.raw, self.trusted_hops)
+    }
+
+    /// What Envoy handed over of the other end of the connection, as far as it counts.
+    pub const fn peer(&self) -> Handed<'_> {
+        Handed::new(&self.raw.source, &self.raw.headers, self.peer)
+    }
+
+    /// Which of the places count that tell of the peer.
+    pub const fn peer_sources(&self) -> PeerSources {
+        self.peer
     }
 
     /// Everything else Envoy said.

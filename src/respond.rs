@@ -21,6 +21,7 @@ use crate::policy::inject::{HeaderLine, InjectPlan};
 use crate::policy::observe::Observe;
 use crate::policy::observe::event::{Event, Stage};
 use crate::policy::route::Route;
+use crate::request::peer::sources::PeerSources;
 use crate::request::rpc::Rpc;
 use crate::respond::rpc::Code;
 use crate::verdict::{PublicClass, Reason, Refusal, title};
@@ -35,6 +36,7 @@ pub struct Allow {
     set: Vec<HeaderLine>,
     absent: Vec<Arc<str>>,
     carried: Vec<Bytes>,
+    peer: PeerSources,
     stripped: Stripped,
     reply: Vec<ReplyHeader>,
 }
@@ -93,6 +95,7 @@ impl Allow {
             set,
             absent,
             carried,
+            peer: request.peer_sources(),
             stripped,
             identity,
             route,
@@ -120,12 +123,17 @@ impl Allow {
         let credentials = credentials.map(|name| name.as_bytes());
         let shown = self.stripped.headers.iter().map(AsRef::as_ref);
         let cookie = self.stripped.cookie.as_ref().filter(|rest| rest.is_empty());
+        let untrusted = self
+            .peer
+            .untrusted_headers()
+            .map(|name| -> &[u8] { name.as_bytes() });
         planned
             .chain(self.absent.iter().map(|name| name.as_bytes()))
             .chain(self.carried.iter().map(AsRef::as_ref))
             .chain(credentials)
             .chain(shown)
             .chain(cookie.map(|_| &b"cookie"[..]))
+            .chain(untrusted)
             .filter(|name| !self.set.iter().any(|(set, _)| set.as_bytes() == *name))
     }
 

@@ -40,6 +40,18 @@ impl Digest {
         Self(bytes)
     }
 
+    /// Hashes several parts, each with its length before it, so that no two lists of parts read alike.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in parts {
+            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(part);
+        }
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.finish().as_ref());
+        Self(bytes)
+    }
+
     /// Reads 64 hexadecimal digits of either case; anything else is `None`.
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];

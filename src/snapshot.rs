@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::authn::jwt::TokenCache;
+use crate::authn::mtls::known::{PeerCache, peer_cache};
 use crate::authn::replay::ReplayMemories;
 use crate::config::inputs::Inputs;
 use crate::config::load::{RevocationFiles, TenantInputs};
-use crate::config::secrets;
+use crate::config::{certificates, secrets};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::jwks::{self, Fetch, KeySets};
 use crate::policy::compile::{Declared, PolicyTable, Ports, Secrets};
@@ -36,6 +37,8 @@ pub struct Snapshot {
     secrets: Secrets,
     /// What was used once, for this snapshot and all after it.
     replays: ReplayMemories,
+    /// Peers that were judged before, for this snapshot and all after it.
+    peers: PeerCache,
 }
 
 impl Snapshot {
@@ -87,11 +90,14 @@ impl Snapshot {
             )
         };
         let mut kept_secrets = secrets_of(&inputs.set, out);
+        let peers = previous.map_or_else(peer_cache, |previous| previous.peers.clone());
         let ports = Ports {
             key_sets: prepared.by_authenticator,
             token_cache: token_cache.clone(),
             secrets: kept_secrets.clone(),
             replays: replays.clone(),
+            certificates: certificates::read(&inputs.set, &inputs.files, out),
+            peers: peers.clone(),
         };
         let declared = Declared::of(&inputs.set, out);
         let root = declared.root(&inputs.set, &ports, out);
@@ -107,6 +113,8 @@ impl Snapshot {
                 token_cache: token_cache.clone(),
                 secrets: secrets_of(set, out),
                 replays: replays.clone(),
+                certificates: certificates::read(set, &inputs.files, out),
+                peers: peers.clone(),
             };
             let tenant = root.tenant(name, set, &ports, out)?;
             kept.extend(&prepared.key_sets);
@@ -173,6 +181,7 @@ impl Snapshot {
             revocations: Arc::new(revocations.index()),
             replays,
             secrets: kept_secrets,
+            peers,
             ..Self::of_table(table)
         }))
     }
@@ -188,6 +197,7 @@ impl Snapshot {
             tenants_are_current: true,
             replays: ReplayMemories::default(),
             secrets: Secrets::default(),
+            peers: peer_cache(),
         }
     }
 

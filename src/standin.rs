@@ -5,6 +5,7 @@
 //! private half was made just now. From there on the same code judges them as when serving; there is no door
 //! in it to leave open. Nothing that serves may name this module: `tests/it/architecture.rs` holds it to that.
 
+pub mod peers;
 mod requests;
 mod signer;
 
@@ -23,6 +24,7 @@ use crate::request::Request;
 use crate::request::raw::RawCheck;
 use crate::request::signed::ExternalUrl;
 use crate::secret::Digest;
+use crate::standin::peers::Peers;
 use crate::standin::requests::Signers;
 
 pub use crate::standin::requests::Signed;
@@ -40,6 +42,7 @@ pub struct StandIns {
     issuers: HashMap<String, Issuer>,
     places: HashMap<String, Vec<FromSource>>,
     signers: Signers,
+    peers: Peers,
 }
 
 /// An issuer of tokens.
@@ -112,6 +115,7 @@ impl StandIns {
             issuers: HashMap::new(),
             places: HashMap::new(),
             signers: Signers::default(),
+            peers: Peers::default(),
         };
         let mut prefixes: HashMap<String, Option<String>> = HashMap::new();
         for authenticator in &mut set.authenticators {
@@ -143,6 +147,10 @@ impl StandIns {
                 }
                 Some(KindSource::Signed(signed)) => {
                     made.signers.install(name, signed)?;
+                    continue;
+                }
+                Some(KindSource::Mtls(mtls)) => {
+                    made.peers.install(name, mtls);
                     continue;
                 }
                 None => continue,
@@ -231,6 +239,19 @@ impl StandIns {
         now: Timestamp,
     ) -> Result<Signed, String> {
         self.signers.sign(key, request, external, now)
+    }
+
+    /// Whether callers are shown to this authenticator by the certificate of their connection.
+    pub fn shows(&self, authenticator: &str) -> bool {
+        self.peers.knows(authenticator)
+    }
+
+    /// Makes a request come over a connection whose client certificate has this name.
+    ///
+    /// # Errors
+    /// Why that can't be shown.
+    pub fn show(&self, authenticator: &str, name: &str, draft: &mut Draft) -> Result<(), String> {
+        self.peers.show(authenticator, name, draft)
     }
 
     /// Puts a credential where an authenticator reads: into the first of its places that the request leaves

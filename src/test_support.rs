@@ -21,10 +21,11 @@ use serde_json::{Value, json};
 use crate::audit::{Record, Recorder};
 use crate::authn::jwt::token_cache;
 use crate::authn::key_set::KeySetCell;
+use crate::authn::mtls::known::peer_cache;
 use crate::authn::replay::ReplayMemories;
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::config::inputs::ReferredFiles;
-use crate::config::secrets;
+use crate::config::{certificates, secrets};
 use crate::config::{decode, yaml};
 use crate::diagnostic::Diagnostics;
 use crate::headers::Headers;
@@ -119,6 +120,12 @@ pub(crate) fn compile_with(
             out,
         ),
         replays: ReplayMemories::default(),
+        certificates: certificates::read(
+            set,
+            &ReferredFiles::read(set.referred_files().map(Path::to_owned)),
+            out,
+        ),
+        peers: peer_cache(),
     };
     compile::compile(set, &ports, out)
 }

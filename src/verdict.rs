@@ -211,6 +211,63 @@ reasons! {
     /// The signature covers the body, and Envoy did not hand over all of it.
     BodyUnavailable = "body_unavailable", CredentialsInvalid,
         "The signature covers a body that cannot be checked here: too large, streamed, or of unknown length.";
+    /// The route asks for the certificate itself, and only names of it came.
+    CertificateMissing = "certificate_missing", CredentialsInvalid,
+        "A client certificate is needed.";
+    /// What Envoy or a proxy hands over of the certificate cannot be read.
+    PeerSourceMalformed = "peer_source_malformed", CredentialsInvalid,
+        "What was handed over of the client certificate cannot be read.";
+    /// Two places tell of different certificates.
+    PeerSourcesDisagree = "peer_sources_disagree", CredentialsInvalid,
+        "What was handed over of the client certificate contradicts itself.";
+    /// No certificate of RFC 5280, or one that has more than one reading.
+    CertificateMalformed = "certificate_malformed", CredentialsInvalid,
+        "The client certificate cannot be read.";
+    /// `notAfter` has passed.
+    CertificateExpired = "certificate_expired", CredentialsExpired,
+        "The client certificate has expired. Get a new one and retry.";
+    /// `notBefore` lies ahead.
+    CertificateNotYetValid = "certificate_not_yet_valid", CredentialsInvalid,
+        "The client certificate is not valid yet. Check the clock of the machine that issued it.";
+    /// The certificate does not chain to a trusted authority.
+    CertificateUntrusted = "certificate_untrusted", CredentialsInvalid,
+        "The client certificate is not trusted here.";
+    /// Neither the certificate nor its key is pinned.
+    CertificateNotPinned = "certificate_not_pinned", CredentialsInvalid,
+        "The client certificate is not trusted here.";
+    /// The certificate breaks a rule of X.509-SVID.
+    CertificateNotSvid = "certificate_not_svid", CredentialsInvalid,
+        "The client certificate is not one of a workload (X.509-SVID).";
+    /// The certificate's URI is no SPIFFE ID.
+    SpiffeIdMalformed = "spiffe_id_malformed", CredentialsInvalid,
+        "The client certificate holds no valid SPIFFE ID.";
+    /// The workload's trust domain is not admitted.
+    TrustDomainRefused = "trust_domain_refused", CredentialsInvalid,
+        "The client certificate is not accepted here.";
+    /// The certificate is outside of what its authenticator admits.
+    CertificateRefused = "certificate_refused", CredentialsInvalid,
+        "The client certificate is not accepted here.";
+    /// The certificate, or one in its chain, is on a revocation list.
+    CertificateRevoked = "certificate_revoked", CredentialsInvalid,
+        "The client certificate was revoked.";
+    /// No current revocation list speaks of the certificate.
+    CertificateRevocationUnknown = "certificate_revocation_unknown", CredentialsInvalid,
+        "The client certificate is not trusted here.";
+    /// An authority's certificate used as a client's own.
+    CertificateCaAsLeaf = "certificate_ca_as_leaf", CredentialsInvalid,
+        "The client certificate is that of an authority.";
+    /// The certificate's key is too weak or of a kind that is not trusted.
+    CertificateKeyWeak = "certificate_key_weak", CredentialsInvalid,
+        "The key of the client certificate is too weak or of a kind that is not accepted.";
+    /// The certificate is not meant for clients of TLS.
+    CertificatePurposeRefused = "certificate_purpose_refused", CredentialsInvalid,
+        "The certificate is not meant for TLS clients.";
+    /// Name constraints of an authority do not admit the certificate.
+    CertificateNameConstrained = "certificate_name_constrained", CredentialsInvalid,
+        "The client certificate is not trusted here.";
+    /// What identifies the caller is not in the certificate, or stands there more than once.
+    CertificateIdentityMissing = "certificate_identity_missing", CredentialsInvalid,
+        "The client certificate does not name its holder as is asked for here.";
     /// The credential, its subject or its consumer was revoked.
     CredentialsRevoked = "credentials_revoked", CredentialsInvalid,
         "The credential is no longer valid.";

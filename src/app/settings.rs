@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::request::peer::sources::PeerSources;
+
 /// All settings, checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -35,6 +37,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Whether requests without TLS are refused.
     pub require_tls: bool,
+    /// Which places count that tell of a client's certificate.
+    pub peer: PeerSources,
     /// Whether decisions are written to standard output.
     pub audit: bool,
     /// Where telemetry is sent over OTLP.

@@ -31,6 +31,15 @@ pub(in crate::authn) fn challenges<'a>(
             signed_challenges(signed).into_iter().for_each(&mut add);
             continue;
         }
+        // No authentication scheme asks for a certificate; a 401 needs a challenge all the same.
+        if let Method::Mtls(_) = &authenticator.method {
+            add(Challenge {
+                text: "Certificate realm=\"portcullis\"".into(),
+                bearer: false,
+                accept_signature: None,
+            });
+            continue;
+        }
         authenticator.from.iter().map(challenge).for_each(&mut add);
     }
     challenges

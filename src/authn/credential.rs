@@ -31,7 +31,9 @@ pub enum Container {
 pub struct Reading {
     /// An authentication scheme stands before the credential.
     pub by_scheme: bool,
-    /// Schemes whose credentials are lists of parameters with commas between (RFC 9110 section 11.4). Who reads
+    /// The schemes that somebody reads here.
+    pub schemes: Vec<Box<str>>,
+    /// Those of them whose credentials are lists of parameters with commas between (RFC 9110 section 11.4). Who reads
     /// such a list refuses what another line has added to it.
     pub with_parameters: Vec<Box<str>>,
 }
@@ -136,7 +138,12 @@ fn read_header(headers: &Headers, value: &[u8], reading: &Reading) -> Result<Hel
     let mut lists = reading.with_parameters.iter();
     let is_list =
         reading.by_scheme && lists.any(|list| scheme.eq_ignore_ascii_case(list.as_bytes()));
-    if value.contains(&b',') && !is_list {
+    let mut read = reading.schemes.iter();
+    // A list of a scheme that nobody reads is refused as that, not as two credentials.
+    let is_foreign = reading.by_scheme
+        && !read.any(|known| scheme.eq_ignore_ascii_case(known.as_bytes()))
+        && is_parameter_list(credential);
+    if value.contains(&b',') && !is_list && !is_foreign {
         return Err(ambiguous(
             "a header with a credential holds a comma, as two joined lines do",
         ));
@@ -148,6 +155,18 @@ fn read_header(headers: &Headers, value: &[u8], reading: &Reading) -> Result<Hel
         scheme: headers.share(scheme),
         credential: headers.share(credential.trim_ascii_start()),
     })
+}
+
+/// Whether this reads `name=value, name=value`, and so is no second credential that was joined to the first.
+fn is_parameter_list(text: &[u8]) -> bool {
+    let is_parameter = |part: &[u8]| {
+        let part = part.trim_ascii();
+        let equals = part.iter().position(|&byte| byte == b'=');
+        let name = equals.and_then(|at| part.get(..at)).unwrap_or_default();
+        let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+        !name.is_empty() && name.iter().all(token)
+    };
+    text.split(|&byte| byte == b',').all(is_parameter)
 }
 
 fn read_query(request: &Request, name: &str) -> Result<Held, Refusal> {

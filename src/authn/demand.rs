@@ -140,6 +140,11 @@ impl Demand {
         }
     }
 
+    /// Whether there is no way to meet the demand without this authenticator.
+    pub fn needs(&self, index: usize) -> bool {
+        self.always(&|leaf| leaf == index)
+    }
+
     /// All authenticators of the tree, in order; one that stands twice is named twice.
     pub fn leaves(&self) -> Vec<usize> {
         match self {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::authn::credential::{Container, Held};
 use crate::authn::demand::Demand;
 use crate::authn::jwt::{UnverifiedToken, VerifiedToken};
+use crate::authn::mtls::Judged;
 use crate::authn::places::PlaceReaders;
 use crate::authn::principal::Principal;
 use crate::authn::{Authenticator, Method, RouteAuthn};
@@ -126,8 +127,34 @@ impl Method {
             Self::ApiKey(_) => "api_key",
             Self::Jwt(..) => "jwt",
             Self::Signed(signed) => signed.kind(),
+            Self::Mtls(_) => "mtls",
         }
     }
+}
+
+/// What an authenticator makes of the connection's certificate, before it is its turn.
+pub(super) fn told_shown(
+    authenticator: &Authenticator,
+    judged: &Result<Option<Judged>, Refusal>,
+) -> Event {
+    let name = authenticator.name.to_string();
+    let (owner, why) = match judged {
+        Ok(None) => (None, "it tells of proxies and of no caller".to_owned()),
+        Ok(Some(Judged::Outside(refusal))) => (
+            None,
+            format!("`{name}` does not mean it: {}", refusal.detail),
+        ),
+        Ok(Some(Judged::Proven(_))) => (Some(name), "it is one of those it means".to_owned()),
+        Err(refusal) => {
+            let why = format!("it is meant, and refused: {}", refusal.detail);
+            (Some(name), why)
+        }
+    };
+    Event::Owner(Owner {
+        authenticator: owner,
+        why,
+        unverified: None,
+    })
 }
 
 fn described(container: &Container) -> String {

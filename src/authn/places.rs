@@ -7,7 +7,10 @@ use bytes::Bytes;
 use crate::authn::api_key::ApiKeys;
 use crate::authn::credential::{Container, Held, Reading, Stripped};
 use crate::authn::jwt::{UnverifiedToken, VerifiedToken};
+use crate::authn::mtls::{Judged, ProvenPeer};
+use crate::authn::observed::told_shown;
 use crate::authn::{Authenticator, Method, RouteAuthn, out_of_range};
+use crate::clock::Timestamp;
 use crate::policy::observe::Observe;
 use crate::request::Request;
 use crate::verdict::{Reason, Refusal};
@@ -50,11 +53,22 @@ pub(super) struct PlaceReaders {
 /// A credential that was found, with its owner.
 pub(super) struct Presented<'r> {
     pub(super) owner: usize,
-    pub(super) container: &'r Container,
+    /// Where; none for what the connection shows.
+    pub(super) container: Option<&'r Container>,
     /// Empty where the credential is no single value.
     pub(super) value: Bytes,
-    /// What a cache already knows of it.
-    pub(super) cached: Option<Arc<VerifiedToken>>,
+    /// What is already known of it.
+    pub(super) cached: Cached,
+}
+
+/// What is known of a credential before its turn comes.
+pub(super) enum Cached {
+    /// Nothing.
+    Nothing,
+    /// A token that was verified before.
+    Token(Arc<VerifiedToken>),
+    /// What its authenticator makes of the certificate.
+    Peer(Result<Arc<ProvenPeer>, Refusal>),
 }
 
 /// The places of a route's authenticators.
@@ -77,6 +91,7 @@ pub(super) fn of(authenticators: &[Arc<Authenticator>]) -> Vec<PlaceReaders> {
                 continue;
             };
             place.reading.by_scheme |= from.scheme.is_some();
+            place.reading.schemes.extend(from.scheme.clone());
             if let (Method::Signed(_), Some(scheme)) = (&authenticator.method, &from.scheme) {
                 place.reading.with_parameters.push(scheme.clone());
             }
@@ -138,9 +153,9 @@ impl RouteAuthn {
             self.check_alone(index, &presented, owner)?;
             presented.push(Presented {
                 owner: index,
-                container: &place.container,
+                container: Some(&place.container),
                 value,
-                cached,
+                cached: cached.map_or(Cached::Nothing, Cached::Token),
             });
         }
         for (index, authenticator) in self.authenticators.iter().enumerate() {
@@ -154,12 +169,58 @@ impl RouteAuthn {
             self.check_alone(index, &presented, owner)?;
             presented.push(Presented {
                 owner: index,
-                container: &part.container,
+                container: Some(&part.container),
                 value: Bytes::new(),
-                cached: None,
+                cached: Cached::Nothing,
             });
         }
         Ok(presented)
+    }
+
+    /// Adds what the connection's certificate presents, and answers why it is nobody's, if it is outside of what
+    /// some authenticator means. Where there is no way in without that one, it is presented and refused.
+    pub(super) fn shown(
+        &self,
+        request: &Request,
+        presented: &mut Vec<Presented<'_>>,
+        now: Timestamp,
+        observer: impl Observe,
+    ) -> Option<Arc<Refusal>> {
+        let handed = request.peer();
+        // Of a plain list, what was sent decides, whatever the certificate is.
+        let decided = self.demand.is_none() && !presented.is_empty();
+        if decided || handed.is_empty() {
+            return None;
+        }
+        let mut digest = None;
+        let mut why = None;
+        for (index, authenticator) in self.authenticators.iter().enumerate() {
+            let Method::Mtls(mtls) = &authenticator.method else {
+                continue;
+            };
+            let digest = *digest.get_or_insert_with(|| handed.digest());
+            let judged = mtls.judge(&handed, digest, now);
+            observer.note(|| told_shown(authenticator, &judged));
+            let cached = match judged {
+                Ok(None) => continue,
+                Ok(Some(Judged::Proven(peer))) => Ok(peer),
+                Ok(Some(Judged::Outside(refusal))) => {
+                    if !self.needed.get(index).is_some_and(|needed| *needed) {
+                        why.get_or_insert(refusal);
+                        continue;
+                    }
+                    Err(Refusal::clone(&refusal))
+                }
+                Err(refusal) => Err(refusal),
+            };
+            presented.push(Presented {
+                owner: index,
+                container: None,
+                value: Bytes::new(),
+                cached: Cached::Peer(cached),
+            });
+        }
+        why
     }
 
     /// Refuses a second credential of one kind, unless an all-of demands both.
@@ -192,8 +253,9 @@ impl RouteAuthn {
             let owner = self.authenticators.get(presented.owner);
             let parts = owner.into_iter().flat_map(|owner| &owner.parts);
             let parts = parts.map(|part| &part.container);
-            let own = std::iter::once(presented.container);
-            own.chain(parts.filter(|part| *part != presented.container))
+            let own = presented.container;
+            own.into_iter()
+                .chain(parts.filter(move |part| own != Some(*part)))
         });
         Stripped::from_request(request, containers)
     }
@@ -230,6 +292,8 @@ impl RouteAuthn {
                 }
                 // The scheme is what it is known by.
                 Method::Signed(_) => return Ok((index, None)),
+                // It reads no place.
+                Method::Mtls(_) => {}
                 Method::Jwt(verifier, _) => {
                     if token.is_none() {
                         token = UnverifiedToken::of_shape(value).map(|token| (token, None));

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,12 @@ use crate::app::settings::Settings;
 use crate::app::{self, Failure};
 use crate::cli::output::Output;
 use crate::cli::{CONFIGURATION, FAILED, OK, USAGE};
+use crate::request::peer::sources::PeerSources;
+use crate::request::peer::xfcc::Trust;
 use crate::telemetry::logs::{self, LogFormat};
+
+/// The most proxies that may stand in front of one another.
+const MAX_HOPS: u8 = 16;
 
 /// Answers Envoy's checks by the policies of a directory.
 ///
@@ -104,6 +110,17 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "PORTCULLIS_REQUIRE_TLS", default_value = "false", default_missing_value = "true", num_args = 0..=1, value_name = "BOOL")]
     require_tls: bool,
 
+    /// Which places count that tell of a client's certificate, with commas between: certificate, principal,
+    /// xfcc, client_cert. Headers that do not count are taken out of requests
+    #[arg(long, value_name = "LIST", env = "PORTCULLIS_PEER_SOURCES", default_value = "certificate", value_parser = peer_sources)]
+    peer_sources: PeerSources,
+
+    /// How x-forwarded-client-cert is read, where it counts: `ignore`; `sanitize_set`, where Envoy
+    /// replaces the header; or `hops=N`, where Envoy adds to it and the Nth element from the right is
+    /// the caller's
+    #[arg(long, value_name = "HOW", env = "PORTCULLIS_PEER_XFCC", default_value = "ignore", value_parser = peer_xfcc)]
+    peer_xfcc: PeerXfcc,
+
     /// Where decisions are written, one line of JSON each
     #[arg(long, env = "PORTCULLIS_AUDIT", value_enum, default_value_t = Audit::Stdout)]
     audit: Audit,
@@ -164,6 +181,59 @@ impl std::str::FromStr for MaybeAddr {
     }
 }
 
+/// What `--peer-xfcc` says.
+#[derive(Clone, Copy, Debug)]
+struct PeerXfcc(Option<Trust>);
+
+/// The places of `--peer-sources`. How XFCC is read is said apart, and put in later.
+fn peer_sources(text: &str) -> Result<PeerSources, String> {
+    let mut sources = PeerSources {
+        certificate: false,
+        principal: false,
+        xfcc: None,
+        client_cert: false,
+    };
+    let mut seen = Vec::new();
+    for word in text.split(',').map(str::trim) {
+        match word {
+            "certificate" => sources.certificate = true,
+            "principal" => sources.principal = true,
+            "xfcc" => sources.xfcc = Some(Trust::SanitizeSet),
+            "client_cert" => sources.client_cert = true,
+            _ => {
+                return Err(
+                    "write some of certificate, principal, xfcc and client_cert, with commas between"
+                        .to_owned(),
+                );
+            }
+        }
+        if seen.contains(&word) {
+            return Err(format!("{word} is listed twice"));
+        }
+        seen.push(word);
+    }
+    Ok(sources)
+}
+
+fn peer_xfcc(text: &str) -> Result<PeerXfcc, String> {
+    let hops = || text.strip_prefix("hops=")?.parse::<u8>().ok();
+    Ok(PeerXfcc(match text {
+        "ignore" => None,
+        "sanitize_set" => Some(Trust::SanitizeSet),
+        _ => match hops()
+            .filter(|hops| *hops <= MAX_HOPS)
+            .and_then(NonZeroU8::new)
+        {
+            Some(hops) => Some(Trust::Hops(hops)),
+            None => {
+                return Err(format!(
+                    "write ignore, sanitize_set, or hops= and a number from 1 to {MAX_HOPS}"
+                ));
+            }
+        },
+    }))
+}
+
 fn octal(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 => Ok(mode),
@@ -205,6 +275,19 @@ impl ServeArgs {
         if self.listen_tcp.0.is_none() && listen_unix.is_none() {
             return Err("nothing to listen on: give --listen-tcp or --listen-unix".to_owned());
         }
+        let mut peer = self.peer_sources;
+        match (peer.xfcc, self.peer_xfcc.0) {
+            (None, None) => {}
+            (Some(_), Some(trust)) => peer.xfcc = Some(trust),
+            (Some(_), None) => {
+                return Err(
+                    "--peer-sources names xfcc: --peer-xfcc has to say how it is read".to_owned(),
+                );
+            }
+            (None, Some(_)) => {
+                return Err("--peer-xfcc counts only where --peer-sources names xfcc".to_owned());
+            }
+        }
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Settings {
             policies: self.policies,
@@ -223,6 +306,7 @@ impl ServeArgs {
             drain_delay: self.drain_delay,
             drain_timeout: self.drain_timeout,
             require_tls: self.require_tls,
+            peer,
             audit: self.audit == Audit::Stdout,
             otlp_endpoint: self.otlp_endpoint.filter(|endpoint| !endpoint.is_empty()),
             trace_ratio: self.trace_ratio,

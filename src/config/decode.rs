@@ -6,6 +6,7 @@ mod cases;
 mod consumers;
 mod defaults;
 mod levels;
+mod mtls;
 mod policies;
 mod revocations;
 mod signed;

@@ -7,6 +7,7 @@ mod authenticators;
 mod cases;
 mod consumers;
 mod levels;
+mod mtls;
 mod signed;
 
 pub use self::authenticators::{API_KEY, AUTHENTICATOR, CLAIMED_ROLES, JWKS, JWT, PLACE};
@@ -17,6 +18,7 @@ pub use self::levels::{
     REQUIRED_ROLES, REQUIRED_SCOPES, ROUTE, SHORT_ROUTE,
 };
 
+pub use self::mtls::{CERTIFICATE_FILE, IDENTITY, MTLS, PEER, PEER_FORMS, PIN};
 pub use self::signed::{
     CUSTOM_TIMESTAMP, CUSTOM_WEBHOOK, HMAC, HTTP_SIGNATURE, OAUTH1, SECRET, SIGV4, TOKEN, WEBHOOK,
 };

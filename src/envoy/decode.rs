@@ -52,6 +52,7 @@ struct Found {
     raw_body: Range<usize>,
     address: Range<usize>,
     principal: Range<usize>,
+    certificate: Range<usize>,
 }
 
 /// Reads one message. The check shares it, where `buffer` allows.
@@ -97,6 +98,7 @@ pub fn check(mut buffer: impl Buf) -> Result<RawCheck, Undecodable> {
         source: RawPeer {
             address: part(found.address),
             principal: part(found.principal),
+            certificate: part(found.certificate),
         },
         context_extensions: found
             .extensions
@@ -141,6 +143,7 @@ impl Found {
             match number {
                 1 => self.address(field.message()?)?,
                 4 => self.principal = field.bytes()?,
+                5 => self.certificate = field.bytes()?,
                 _ => {}
             }
         }

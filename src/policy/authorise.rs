@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use crate::authn::credential::Stripped;
 use crate::authn::identity::{Identity, Proven};
-use crate::authn::principal::Principal;
 use crate::authn::{On, Progress};
 use crate::clock::{Clock, Timestamp};
 use crate::policy::compile::PolicyTable;
@@ -221,10 +220,9 @@ impl Caller {
     /// Each member of an all-of is a caller.
     fn is_among_callers(&self, observer: impl Observe) -> Result<(), Refusal> {
         let proven = self.identity.proven().into_iter().flat_map(Proven::all);
-        let consumers = proven.filter_map(Principal::consumer);
         for rule in &self.route.callers {
-            let holds = rule.admits(consumers.clone());
-            observer.note(|| observed::callers(rule, consumers.clone(), holds));
+            let holds = rule.admits(proven.clone());
+            observer.note(|| observed::callers(rule, proven.clone(), holds));
             if !holds {
                 let detail = "the caller is none of the route's `callers`".to_owned();
                 return Err(self.lacks(Reason::CallerRefused, detail));

@@ -5,19 +5,33 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::consumer::Consumer;
+use crate::authn::principal::Principal;
+use crate::authn::spiffe::pattern::WorkloadSelector;
 
 /// `callers` of one level: any one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallerRule {
     /// Consumers by their names.
     pub consumers: Vec<Arc<str>>,
+    /// Workloads.
+    pub workloads: Vec<WorkloadSelector>,
 }
 
 impl CallerRule {
-    /// Whether one of the consumers that were proven to call is admitted.
-    pub fn admits<'a>(&self, mut consumers: impl Iterator<Item = &'a Arc<Consumer>>) -> bool {
-        consumers.any(|consumer| self.consumers.contains(&consumer.name))
+    /// Whether one of those that were proven to call is admitted.
+    pub fn admits<'a>(&self, mut callers: impl Iterator<Item = &'a Principal>) -> bool {
+        callers.any(|caller| {
+            let consumer = caller.consumer();
+            let id = caller.peer().and_then(|peer| peer.spiffe_id.as_ref());
+            consumer.is_some_and(|consumer| self.consumers.contains(&consumer.name))
+                || id.is_some_and(|id| self.workloads.iter().any(|one| one.admits(id)))
+        })
+    }
+
+    /// What it admits, as an operator reads it.
+    pub fn told(&self) -> impl Iterator<Item = String> {
+        let consumers = self.consumers.iter().map(ToString::to_string);
+        consumers.chain(self.workloads.iter().map(ToString::to_string))
     }
 }
 

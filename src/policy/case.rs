@@ -63,6 +63,8 @@ pub struct CaseCaller {
     pub authenticator: Option<Located<String>>,
     /// `credential`: a key's id.
     pub credential: Option<Located<String>>,
+    /// `spiffe_id`: the workload whose certificate the connection shows.
+    pub spiffe_id: Option<Located<String>>,
     /// The claims of a token; `subject`, `scopes`, `issued` and `expires` are claims, too.
     pub claims: Map<String, Value>,
     /// Where the first word about a token stands.

@@ -11,6 +11,7 @@ mod expressions;
 mod index;
 pub mod lint;
 mod managed;
+mod mtls;
 mod owners;
 mod routes;
 mod rules;
@@ -21,11 +22,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::mtls::CertificateFiles;
 pub use self::signed::webhook_scheme;
 
 use crate::authn::Authenticator;
 use crate::authn::jwt::TokenCache;
 use crate::authn::key_set::KeySetCell;
+use crate::authn::mtls::known::PeerCache;
 use crate::authn::replay::ReplayMemories;
 use crate::consumer::Consumer;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, excerpt, nearest};
@@ -40,6 +43,7 @@ use crate::policy::source::signed::SecretSource;
 use crate::policy::source::{Located, Mode, Named, PolicySet};
 use crate::request::address::TrustedHops;
 use crate::request::path::Relaxations;
+use crate::request::peer::sources::PeerSources;
 use crate::request::{Reading, Request};
 use crate::secret::Secret;
 
@@ -59,6 +63,10 @@ pub struct Ports {
     pub secrets: Secrets,
     /// What was used once.
     pub replays: ReplayMemories,
+    /// The files with certificates and revocation lists that the set refers to.
+    pub certificates: CertificateFiles,
+    /// Peers that were judged before.
+    pub peers: PeerCache,
 }
 
 /// The secrets that a policy set refers to. One that could not be had is not here, and was told of.
@@ -314,6 +322,7 @@ impl<'a> Root<'a> {
                     .trusted_hops
                     .as_ref()
                     .map_or_else(TrustedHops::default, |hops| hops.value),
+                peer: PeerSources::default(),
             },
             needed_key_sets: self.needed_key_sets.clone(),
             authenticators: own.chain(theirs).cloned().collect(),

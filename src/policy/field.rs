@@ -10,7 +10,9 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::authn::identity::{Identity, Proven};
+use crate::authn::mtls::ProvenPeer;
 use crate::authn::principal::Principal;
+use crate::authn::spiffe::SpiffeId;
 use crate::clock::Timestamp;
 use crate::consumer::Consumer;
 use crate::headers::{Headers, Single};
@@ -59,7 +61,10 @@ impl<'a> Facts<'a> {
             principal: identity.principal(),
             auth: identity.proven().map_or(&[], Proven::others),
             plan: None,
-            peer: None,
+            peer: identity
+                .proven()
+                .and_then(|proven| proven.all().find_map(Principal::peer))
+                .map(Peer::of),
             now,
             policy: &route.policy,
             path: &route.path,
@@ -79,6 +84,17 @@ pub struct Peer<'a> {
     pub subject: Option<&'a str>,
     /// The SHA-256 of the certificate, in hexadecimal digits.
     pub fingerprint: Option<&'a str>,
+}
+
+impl<'a> Peer<'a> {
+    fn of(peer: &'a ProvenPeer) -> Self {
+        Self {
+            spiffe_id: peer.spiffe_id.as_ref().map(SpiffeId::as_str),
+            dns_names: &peer.dns_names,
+            subject: peer.certificate_subject.as_deref(),
+            fingerprint: peer.fingerprint.as_deref(),
+        }
+    }
 }
 
 /// The value of a field path.

@@ -3,6 +3,7 @@
 //! A part that could not be decoded has left its diagnostics behind and stands here with what was
 //! readable, so that a broken authenticator does not also make every route that names it "unknown".
 
+pub mod mtls;
 pub mod signed;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::diagnostic::Place;
 use crate::policy::case::Case;
 use crate::policy::revocation::Revocation;
+use crate::policy::source::mtls::{MtlsSource, PeerSource};
 use crate::policy::source::signed::{SecretSource, SignedKindSource, SignedSource, SignerSource};
 use crate::request::address::TrustedHops;
 use crate::request::path::Relaxations;
@@ -89,7 +91,7 @@ impl PolicySet {
             .filter_map(|credential| match &credential.kind {
                 CredentialKind::Key { scopes, .. } => scopes.as_deref(),
                 CredentialKind::Signer(signer) => signer.scopes.as_deref(),
-                CredentialKind::Claim { .. } => None,
+                CredentialKind::Claim { .. } | CredentialKind::Peer(_) => None,
             })
             .flatten()
     }
@@ -104,7 +106,7 @@ impl PolicySet {
                         SignedKindSource::Webhook(webhook) => Some(&webhook.secrets),
                         _ => None,
                     },
-                    KindSource::ApiKey { .. } | KindSource::Jwt(_) => None,
+                    KindSource::ApiKey { .. } | KindSource::Jwt(_) | KindSource::Mtls(_) => None,
                 });
         let consumers = self.consumers.iter();
         let lists = consumers.flat_map(|consumer| &consumer.value.credentials);
@@ -112,7 +114,9 @@ impl PolicySet {
             .flat_map(|list| &list.value)
             .filter_map(|credential| match &credential.kind {
                 CredentialKind::Signer(signer) => Some(signer.secrets()),
-                CredentialKind::Key { .. } | CredentialKind::Claim { .. } => None,
+                CredentialKind::Key { .. }
+                | CredentialKind::Claim { .. }
+                | CredentialKind::Peer(_) => None,
             });
         hooks.flatten().chain(signers.flatten())
     }
@@ -123,14 +127,25 @@ impl PolicySet {
             let jwks = match authenticator.value.kind.as_ref()? {
                 KindSource::Jwt(jwt) => jwt.jwks.as_ref(),
                 KindSource::Signed(signed) => signed.jwks(),
-                KindSource::ApiKey { .. } => None,
+                KindSource::ApiKey { .. } | KindSource::Mtls(_) => None,
             };
             match &jwks?.value {
                 JwksSource::File(path) => Some(path.as_path()),
                 JwksSource::Url { .. } | JwksSource::Inline(_) => None,
             }
         });
+        let certificates = self.mtls().flat_map(MtlsSource::paths);
         sets.chain(self.secrets().filter_map(|secret| secret.value.file()))
+            .chain(certificates)
+    }
+
+    /// The authenticators by client certificate.
+    pub fn mtls(&self) -> impl Iterator<Item = &MtlsSource> {
+        let all = self.authenticators.iter();
+        all.filter_map(|authenticator| match authenticator.value.kind.as_ref()? {
+            KindSource::Mtls(mtls) => Some(mtls.as_ref()),
+            _ => None,
+        })
     }
 }
 
@@ -184,6 +199,8 @@ pub enum KindSource {
     Jwt(Box<JwtSource>),
     /// The kinds that prove the request itself.
     Signed(Box<SignedSource>),
+    /// `mtls`.
+    Mtls(Box<MtlsSource>),
 }
 
 /// `jwt`.
@@ -291,6 +308,8 @@ pub enum CredentialKind {
     },
     /// A key that signs requests.
     Signer(Box<SignerSource>),
+    /// What a certificate says of its holder.
+    Peer(PeerSource),
 }
 
 /// `defaults`.
@@ -398,6 +417,8 @@ pub enum RolesSource {
 pub enum CallerSource {
     /// A consumer by its name.
     Consumer(Located<String>),
+    /// A workload.
+    Workload(PeerSource),
 }
 
 /// `mode`.

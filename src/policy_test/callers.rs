@@ -25,7 +25,7 @@ impl Candidate<'_> {
         match self.kind {
             CredentialKind::Key { expires, .. } => expires.is_some_and(|expires| now >= expires),
             CredentialKind::Signer(signer) => signer.expires.is_some_and(|expires| now >= expires),
-            CredentialKind::Claim { .. } => false,
+            CredentialKind::Claim { .. } | CredentialKind::Peer(_) => false,
         }
     }
 
@@ -33,7 +33,7 @@ impl Candidate<'_> {
         match self.kind {
             CredentialKind::Key { id: own, .. } => own.value == id,
             CredentialKind::Signer(signer) => signer.id.value == id,
-            CredentialKind::Claim { .. } => false,
+            CredentialKind::Claim { .. } | CredentialKind::Peer(_) => false,
         }
     }
 
@@ -42,7 +42,9 @@ impl Candidate<'_> {
         match self.kind {
             CredentialKind::Key { id, .. } => format!("`credential: {}`", id.value),
             CredentialKind::Signer(signer) => format!("`credential: {}`", signer.id.value),
-            CredentialKind::Claim { .. } => format!("`authenticator: {authenticator}`"),
+            CredentialKind::Claim { .. } | CredentialKind::Peer(_) => {
+                format!("`authenticator: {authenticator}`")
+            }
         }
     }
 }
@@ -76,6 +78,13 @@ pub(super) fn present(
             draft,
             out,
         );
+        return;
+    }
+    if party.stand_ins.shows(&authenticator) {
+        if let Err(why) = party.stand_ins.show(&authenticator, &credential, draft) {
+            let message = format!("no certificate can stand in for `{authenticator}`: {why}");
+            out.push(Diagnostic::error("cannot-show", &caller.place, message));
+        }
         return;
     }
     if !party.stand_ins.present(&authenticator, &credential, draft) {
@@ -194,6 +203,21 @@ fn credential(
         let token = stand_ins.token(&authenticator.value, &caller.claims, now)?;
         return Some((authenticator.value.clone(), token));
     }
+    if let (None, Some(authenticator)) = (&caller.consumer, &caller.authenticator)
+        && stand_ins.shows(&authenticator.value)
+    {
+        let subject = caller.claims.get("sub").and_then(Value::as_str);
+        let id = caller.spiffe_id.as_ref().map(|id| id.value.as_str());
+        let Some(name) = id.or(subject) else {
+            let message = "this does not say whose certificate it is";
+            out.push(
+                Diagnostic::error("bad-caller", place, message)
+                    .with_help("add `spiffe_id: spiffe://…`, or `subject: …` as `identity` has it"),
+            );
+            return None;
+        };
+        return Some((authenticator.value.clone(), name.to_owned()));
+    }
     if let (None, Some(authenticator), None) =
         (&caller.consumer, &caller.authenticator, &caller.credential)
         && is_webhook(&authenticator.value, set)
@@ -205,6 +229,7 @@ fn credential(
     let credential = match found.kind {
         CredentialKind::Key { id, .. } => stand_ins.key(authenticator, &id.value)?.to_owned(),
         CredentialKind::Signer(signer) => signer.id.value.clone(),
+        CredentialKind::Peer(peer) => peer.name.value.clone(),
         CredentialKind::Claim { claim, value } => {
             let mut claims = caller.claims.clone();
             claim_of(&mut claims, &claim.value, &value.value);
@@ -236,7 +261,14 @@ fn chosen<'a>(
                 CredentialKind::Signer(signer) => {
                     fits(&caller.credential, &signer.id.value) && caller.token.is_none()
                 }
-                CredentialKind::Claim { .. } => caller.credential.is_none(),
+                CredentialKind::Claim { .. } => {
+                    caller.credential.is_none() && caller.spiffe_id.is_none()
+                }
+                CredentialKind::Peer(peer) => {
+                    caller.credential.is_none()
+                        && caller.token.is_none()
+                        && fits(&caller.spiffe_id, &peer.name.value)
+                }
             }
     });
     if found.len() > 1 {

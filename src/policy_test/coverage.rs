@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::authn::identity::{Identity, Proven};
-use crate::authn::principal::Principal;
 use crate::clock::Timestamp;
 use crate::diagnostic::Place;
 use crate::policy::expression::Outcome;
@@ -314,7 +313,6 @@ impl Seen<'_> {
         let principal = identity.principal();
         let address = request.client_address();
         let consumers = identity.proven().into_iter().flat_map(Proven::all);
-        let consumers = consumers.filter_map(Principal::consumer);
         let facts = Facts::of(&request, route, &identity, self.now);
 
         let allow_ips = route.allow_ips.iter().map(|rule| rule.admits(address));

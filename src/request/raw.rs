@@ -71,4 +71,6 @@ pub struct RawPeer {
     pub address: Bytes,
     /// First URI SAN, else first DNS SAN, else the subject of the certificate: unmarked.
     pub principal: Bytes,
+    /// The certificate itself as URL-encoded PEM, with `include_peer_certificate`: the leaf and nothing else.
+    pub certificate: Bytes,
 }

@@ -45,6 +45,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("opentelemetry_sdk", &["telemetry", "app"]),
     ("jsonwebtoken", &["authn", "policy::compile"]),
     ("sfv", &["authn::http_signature"]),
+    ("x509_parser", &["authn"]),
+    ("webpki", &["authn"]),
     ("cel", &["policy::expression"]),
     (
         "chrono",

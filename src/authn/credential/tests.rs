@@ -107,10 +107,19 @@ fn h13_splits_scheme_and_credential_at_spaces_only() {
         ("Bearer a, b", AMBIGUOUS),
         ("Bearer,", AMBIGUOUS),
         ("Basic YTpi,Bearer x", AMBIGUOUS),
+        ("Bearer a=b,c=d", AMBIGUOUS),
+        // A list of a scheme that nobody reads, and two credentials that look a little like one.
+        (
+            "Digest user=\"a\", uri=\"/\"",
+            scheme("Digest", "user=\"a\", uri=\"/\""),
+        ),
+        ("Digest user=\"a\",Bearer x=", AMBIGUOUS),
+        ("Digest user=\"a\",x", AMBIGUOUS),
     ] {
         let request = get("/", &[("authorization", text)]);
         let by_scheme = Reading {
             by_scheme: true,
+            schemes: vec!["Bearer".into()],
             ..Reading::default()
         };
         let read = authorization.read(&request, &by_scheme);

@@ -7,10 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::authn::certificate::PeerCertificate;
 use crate::cli::explain::ExplainArgs;
 use crate::config::yaml::{self, Limits};
 use crate::diagnostic::{Diagnostics, SourceFile};
 use crate::headers::Headers;
+use crate::request::peer;
 use crate::request::raw::{RawCheck, RawPeer};
 use crate::request::target::form_decode;
 
@@ -26,6 +28,9 @@ pub(in crate::cli) struct Asked {
     /// What the user should know of how it was read.
     pub(in crate::cli) notes: Vec<String>,
 }
+
+const PEM_BEGINS: &str = "-----BEGIN CERTIFICATE-----";
+const PEM_ENDS: &str = "-----END CERTIFICATE-----";
 
 /// The parts of a URL, undecoded.
 #[derive(Clone)]
@@ -89,11 +94,15 @@ impl Asked {
         .map(|(name, value)| (name.to_owned(), value.clone().into_bytes()))
         .into();
         all.append(&mut lines);
-        let mut principal = Bytes::new();
+        let mut source = RawPeer {
+            address: address.unwrap_or_default().into(),
+            ..RawPeer::default()
+        };
         if let Some(file) = &arguments.cert {
-            certificate(file)?;
-            principal = Bytes::from_static(b"client certificate");
-            notes.push("--cert counts for --require-tls only: no authenticator of this version reads a client certificate".to_owned());
+            let certificate = certificate(file)?;
+            source.principal = certificate.principal.into();
+            source.certificate = certificate.encoded.into();
+            notes.push("what Envoy's listener would say to the certificate of --cert is not judged: it is taken as one that was let in".to_owned());
         }
         let raw = RawCheck {
             method: method.into(),
@@ -107,10 +116,7 @@ impl Asked {
             }),
             headers: Headers::new(all),
             body: body.unwrap_or_default().into(),
-            source: RawPeer {
-                address: address.unwrap_or_default().into(),
-                principal,
-            },
+            source,
             context_extensions: context(&arguments.context)?,
             ..RawCheck::default()
         };
@@ -297,14 +303,39 @@ fn body(arguments: &ExplainArgs) -> Result<Option<Vec<u8>>, String> {
     Ok(given.then(|| parts.join(&b'&')))
 }
 
-fn certificate(file: &std::path::Path) -> Result<(), String> {
+/// A certificate as Envoy hands it over.
+struct Shown {
+    principal: String,
+    encoded: String,
+}
+
+/// The first certificate of a PEM file, as curl sends it.
+fn certificate(file: &std::path::Path) -> Result<Shown, String> {
     let shown = file.display();
     let bytes = std::fs::read(file).map_err(|error| format!("--cert {shown}: {error}"))?;
-    let begins = b"-----BEGIN CERTIFICATE-----";
-    let found = bytes.windows(begins.len()).any(|window| window == begins);
-    found
-        .then_some(())
-        .ok_or_else(|| format!("--cert {shown}: there is no certificate in PEM in this file"))
+    let none = || format!("--cert {shown}: there is no certificate in PEM in this file");
+    let text = String::from_utf8_lossy(&bytes);
+    let begins = text.find(PEM_BEGINS).ok_or_else(none)?;
+    let ends = text.get(begins..).and_then(|text| text.find(PEM_ENDS));
+    let ends = ends.ok_or_else(none)? + begins + PEM_ENDS.len();
+    let pem = format!("{}\n", text.get(begins..ends).ok_or_else(none)?);
+    let mut encoded = String::new();
+    for character in pem.chars() {
+        match character {
+            'A'..='Z' | 'a'..='z' | '0'..='9' | '-' => encoded.push(character),
+            _ => {
+                let mut buffer = [0; 4];
+                for byte in character.encode_utf8(&mut buffer).bytes() {
+                    encoded.push_str(&format!("%{byte:02X}"));
+                }
+            }
+        }
+    }
+    // What cannot be read is for the policies to refuse.
+    let read = peer::certificate(encoded.as_bytes()).ok().flatten();
+    let read = read.and_then(|der| PeerCertificate::parse(&der).ok());
+    let principal = read.map_or_else(|| "client certificate".to_owned(), |read| read.principal());
+    Ok(Shown { principal, encoded })
 }
 
 fn context(pairs: &[String]) -> Result<Vec<(Bytes, Bytes)>, String> {

@@ -72,6 +72,12 @@ impl Callers {
         if party.stand_ins.signs(name) {
             return sign(party, name, &credential, now, draft);
         }
+        if party.stand_ins.shows(name) {
+            let shown = party.stand_ins.show(name, &credential, draft);
+            return shown.map_err(|_| {
+                NotPresented::Unknown("its record does not hold the certificate that is asked for")
+            });
+        }
         if party.stand_ins.present(name, &credential, draft) {
             Ok(())
         } else {
@@ -96,6 +102,7 @@ impl Callers {
                 let key = party.stand_ins.key(name, id).map(str::to_owned);
                 Ok(key.unwrap_or_else(unknown))
             }
+            KindSource::Mtls(_) => Ok(caller.subject.clone()),
             KindSource::Signed(_) => Ok(caller.credential_id.clone().unwrap_or_default()),
             KindSource::Jwt(jwt) => {
                 let period = now.seconds().div_euclid(PERIOD_SECONDS);
@@ -214,7 +221,9 @@ fn claim_of<'a>(
                 CredentialKind::Claim { claim, value } => {
                     Some((claim.value.as_str(), value.value.as_str()))
                 }
-                CredentialKind::Key { .. } | CredentialKind::Signer(_) => None,
+                CredentialKind::Key { .. }
+                | CredentialKind::Signer(_)
+                | CredentialKind::Peer(_) => None,
             });
     // The subject is known, and is not to be changed.
     claims.find(|(claim, value)| *claim != "sub" || *value == subject)

@@ -21,6 +21,7 @@ use crate::policy::route::Route;
 use crate::request::Request;
 use crate::request::raw::{RawCheck, RawPeer};
 use crate::snapshot::Snapshot;
+use crate::standin::peers::BELIEVED;
 use crate::standin::{Draft, StandIns};
 use crate::verdict::Reason;
 
@@ -101,7 +102,8 @@ impl World {
             .build()
             .map_err(|error| format!("cannot start: {error}"))?;
         Ok(Self {
-            pipeline: Pipeline::new(Arc::clone(&snapshot), ticking, Arc::new(Nowhere), false),
+            pipeline: Pipeline::new(Arc::clone(&snapshot), ticking, Arc::new(Nowhere), false)
+                .believing(BELIEVED),
             snapshot,
             clock,
             callers: Callers::new(parties).ok_or("the operating system gives no random bytes")?,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::decode::{located, named, signed, texts};
+use crate::config::decode::{located, mtls, named, signed, texts};
 use crate::config::language::{API_KEY, AUTHENTICATOR, CLAIMED_ROLES, JWKS, JWT, PLACE};
 use crate::config::yaml::{self, EmptyList, Fields, Node, external_tag};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -65,6 +65,7 @@ fn one(node: &Node, directory: &Path, out: &mut Diagnostics) -> AuthenticatorSou
     source.kind = match kind {
         "api_key" => api_key(node, &mut source, out),
         "jwt" => jwt(node, directory, &mut source, out),
+        "mtls" => mtls::mtls(node, directory, out),
         other => signed::kind(other, node, directory, &mut source, out),
     };
     source

@@ -190,6 +190,7 @@ fn caller(node: &Node, out: &mut Diagnostics) -> Option<CaseCaller> {
         consumer: named("consumer"),
         authenticator: named("authenticator"),
         credential: named("credential"),
+        spiffe_id: named("spiffe_id"),
         ..CaseCaller::default()
     };
     if caller.consumer.is_none() && caller.authenticator.is_none() && caller.credential.is_none() {

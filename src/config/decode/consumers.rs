@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::config::decode::levels::allow_ips;
 use crate::config::decode::policies::environment;
-use crate::config::decode::{located, named, signed, texts};
-use crate::config::language::{CONSUMER, CREDENTIAL};
+use crate::config::decode::{located, mtls, named, signed, texts};
+use crate::config::language::{CONSUMER, CREDENTIAL, PEER_FORMS};
 use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::source::signed::SignerSource;
@@ -97,7 +97,18 @@ fn credentials(node: &Node, directory: &Path, out: &mut Diagnostics) -> Vec<Cred
 const SIGNER_NAMES: [&str; 3] = ["key_id", "access_key_id", "consumer_key"];
 
 /// The keys of each form, its names first.
-const FORMS: [(&str, &[&str]); 5] = [
+const FORMS: [(&str, &[&str]); 16] = [
+    ("`{spiffe_id}`", &["spiffe_id"]),
+    ("`{subject}`", &["subject"]),
+    ("`{dns}`", &["dns"]),
+    ("`{email}`", &["email"]),
+    ("`{uri}`", &["uri"]),
+    ("`{ip}`", &["ip"]),
+    ("`{fingerprint}`", &["fingerprint"]),
+    ("`{key_fingerprint}`", &["key_fingerprint"]),
+    ("`{serial, issuer}`", &["serial", "issuer"]),
+    ("`{attribute, value}`", &["attribute", "value"]),
+    ("`{extension, value}`", &["extension", "value"]),
     ("`{claim, value}`", &["claim", "value"]),
     (
         "`{key_id, …}`",
@@ -161,6 +172,9 @@ fn credential(node: &Node, directory: &Path, out: &mut Diagnostics) -> Option<Cr
                 .require("value", out)
                 .and_then(|node| located(node, "`value`", out))?,
         },
+        Some(name) if PEER_FORMS.iter().any(|(peer, _)| peer == name) => {
+            CredentialKind::Peer(mtls::named(&fields, out)?)
+        }
         Some(name) if SIGNER_NAMES.contains(name) => signer(name, &fields, directory, out)?,
         _ => {
             let id = id(&fields, "id", out);

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::config::decode::{located, texts};
+use crate::config::decode::{located, mtls, texts};
 use crate::config::language::{CALLER, CORS, REQUIRED_ROLES, ROLE};
 use crate::config::yaml::{self, EmptyList, Fields, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -65,10 +65,15 @@ pub(super) fn callers(node: &Node, out: &mut Diagnostics) -> Option<Located<Vec<
 
 fn caller(node: &Node, out: &mut Diagnostics) -> Option<CallerSource> {
     let fields = Fields::new(node, &CALLER, out)?;
-    if fields.holds_unavailable() {
-        return None;
+    let Some(node) = fields.get("consumer") else {
+        return mtls::named(&fields, out).map(CallerSource::Workload);
+    };
+    for entry in fields.entries() {
+        if entry.key != "consumer" && CALLER.key(&entry.key).is_some() {
+            let message = format!("`{}` does not go with `consumer`", entry.key);
+            out.push(Diagnostic::error("bad-peer", &entry.key_place, message));
+        }
     }
-    let node = fields.require("consumer", out)?;
     located(node, "`consumer`", out).map(CallerSource::Consumer)
 }
 

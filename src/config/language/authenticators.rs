@@ -1,5 +1,6 @@
 //! `authenticators`.
 
+use super::mtls::MTLS;
 use super::signed::{HMAC, HTTP_SIGNATURE, OAUTH1, SIGV4, WEBHOOK};
 use super::{BOOLEAN, TEXT, TEXTS};
 use crate::config::shape::{Key, Shape, Type, form, key, later, required};
@@ -47,7 +48,11 @@ pub static AUTHENTICATOR: Shape = Shape::new(
             &Type::OrNothing(&Type::Fields(&OAUTH1)),
             "OAuth 1.0a (RFC 5849), with and without a token.",
         ),
-        later("mtls"),
+        key(
+            "mtls",
+            &Type::Fields(&MTLS),
+            "Client certificates: of workloads with SPIFFE IDs, or of others.",
+        ),
         later("spiffe"),
         later("jwt_svid"),
         later("anonymous"),

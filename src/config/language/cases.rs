@@ -84,7 +84,16 @@ pub static CALLER: Shape = Shape::new(
         key("consumer", &TEXT, "A consumer's name."),
         key("authenticator", &TEXT, "The authenticator to call with."),
         key("credential", &TEXT, "The id of a key."),
-        key("subject", &TEXT, "A token's `sub`."),
+        key(
+            "spiffe_id",
+            &TEXT,
+            "The workload whose certificate the connection shows, for `mtls`.",
+        ),
+        key(
+            "subject",
+            &TEXT,
+            "A token's `sub`; with `mtls`, what `identity` says of the certificate.",
+        ),
         key("scopes", &Type::ManyOrEmpty(&TEXT), "A token's scopes."),
         key("issued", &Type::Instant, "A token's `iat`."),
         key("expires", &Type::Instant, "A token's `exp`."),

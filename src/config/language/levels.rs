@@ -231,12 +231,40 @@ pub static CALLER: Shape = Shape::new(
     "caller",
     "a caller",
     &[
-        required("consumer", &TEXT, "A consumer by its name."),
-        later("spiffe_id"),
-        later("namespace"),
-        later("service_account"),
+        key("consumer", &TEXT, "A consumer by its name."),
+        key(
+            "spiffe_id",
+            &TEXT,
+            "A workload by its SPIFFE ID; `*` stands for one whole segment of the path.",
+        ),
+        key(
+            "namespace",
+            &TEXT,
+            "Workloads by their Kubernetes namespace.",
+        ),
+        key(
+            "service_account",
+            &TEXT,
+            "Of the namespace, this service account alone.",
+        ),
+        key(
+            "trust_domain",
+            &TEXT,
+            "Of this trust domain alone. To be said where there are several.",
+        ),
     ],
-);
+)
+.formed(&[
+    form(
+        &["consumer"],
+        &["spiffe_id", "namespace", "service_account", "trust_domain"],
+    ),
+    form(
+        &["spiffe_id"],
+        &["consumer", "namespace", "service_account", "trust_domain"],
+    ),
+    form(&["namespace"], &["consumer", "spiffe_id"]),
+]);
 
 /// An injected header as a mapping.
 pub static INJECTED: Shape = Shape::new(

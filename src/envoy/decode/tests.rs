@@ -17,7 +17,7 @@ use crate::request::raw::RawCheck;
 /// What a client sent and Envoy knows.
 #[derive(Clone, Debug, Default)]
 struct Sent {
-    texts: [String; 9],
+    texts: [String; 10],
     headers: Vec<(String, String)>,
     extensions: Vec<(String, String)>,
     body: Vec<u8>,
@@ -40,7 +40,7 @@ fn sent() -> impl Strategy<Value = Sent> {
         proptest::collection::hash_map("[a-z0-9:-]{1,12}", "[ -~]{0,20}|\\PC{0,9}", 0..6)
             .prop_map(|map: HashMap<String, String>| map.into_iter().collect::<Vec<_>>())
     };
-    let texts = proptest::collection::vec(text(), 9);
+    let texts = proptest::collection::vec(text(), 10);
     (texts, pairs(), pairs(), "\\PC{0,40}", any::<i64>()).prop_map(
         |(texts, headers, extensions, body, noise)| Sent {
             texts: texts.try_into().unwrap(),
@@ -63,10 +63,11 @@ fn message(sent: &Sent, mode: Mode) -> auth::CheckRequest {
         protocol,
         address,
         principal,
+        certificate,
         query,
         fragment,
     ] = sent.texts.clone();
-    let peer = |principal: String, address: String| attributes::Peer {
+    let peer = |principal: String, certificate: String, address: String| attributes::Peer {
         address: Some(core::Address {
             address: Some(core::address::Address::SocketAddress(core::SocketAddress {
                 address,
@@ -77,7 +78,7 @@ fn message(sent: &Sent, mode: Mode) -> auth::CheckRequest {
         }),
         service: "noise".to_owned(),
         principal,
-        certificate: "noise".to_owned(),
+        certificate,
         labels: HashMap::from([("noise".to_owned(), "noise".to_owned())]),
     };
     let header_map = core::HeaderMap {
@@ -121,8 +122,12 @@ fn message(sent: &Sent, mode: Mode) -> auth::CheckRequest {
     };
     auth::CheckRequest {
         attributes: Some(auth::AttributeContext {
-            source: Some(peer(principal, address)),
-            destination: Some(peer("noise".to_owned(), "noise".to_owned())),
+            source: Some(peer(principal, certificate, address)),
+            destination: Some(peer(
+                "noise".to_owned(),
+                "noise".to_owned(),
+                "noise".to_owned(),
+            )),
             request: Some(attributes::Request {
                 time: Some(envoy_types::pb::google::protobuf::Timestamp {
                     seconds: sent.noise,
@@ -174,6 +179,7 @@ fn everything(raw: &RawCheck) -> (Vec<Bytes>, Vec<(Bytes, Bytes)>) {
         &raw.body,
         &raw.source.address,
         &raw.source.principal,
+        &raw.source.certificate,
     ];
     let texts = texts.into_iter().cloned().collect();
     (texts, raw.context_extensions.clone())
@@ -190,7 +196,8 @@ proptest! {
             let read = decode(&message(&sent, mode)).unwrap();
             let texts = [
                 &read.method, &read.path, &read.host, &read.scheme, &read.protocol,
-                &read.source.address, &read.source.principal, &read.query, &read.fragment,
+                &read.source.address, &read.source.principal, &read.source.certificate,
+                &read.query, &read.fragment,
             ];
             for (read, sent) in texts.into_iter().zip(&sent.texts) {
                 prop_assert_eq!(read.as_ref(), sent.as_bytes());
@@ -275,7 +282,7 @@ fn h8_bytes_that_are_no_text_arrive_as_they_were_sent() {
         headers: vec![("a".into(), "b".into())],
         ..Sent::default()
     };
-    let mut cases: Vec<Sent> = (0..9)
+    let mut cases: Vec<Sent> = (0..10)
         .map(|field| {
             let mut sent = plain();
             sent.texts[field] = MARK.to_owned();
@@ -319,6 +326,7 @@ fn h8_bytes_that_are_no_text_arrive_as_they_were_sent() {
                 read.protocol.clone(),
                 read.source.address.clone(),
                 read.source.principal.clone(),
+                read.source.certificate.clone(),
                 read.query.clone(),
                 read.fragment.clone(),
                 read.body.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::authn::identity::Identity;
 use crate::authn::principal::Principal;
-use crate::consumer::Consumer;
+use crate::authn::spiffe::SpiffeId;
 use crate::policy::caller::{AddressRule, CallerRule};
 use crate::policy::expression::{Condition, Joined, Outcome, Part};
 use crate::policy::field::Facts;
@@ -100,14 +100,20 @@ pub(super) fn addresses(rule: &At<AddressRule>, address: Option<IpAddr>, holds: 
 
 pub(super) fn callers<'a>(
     rule: &At<CallerRule>,
-    consumers: impl Iterator<Item = &'a Arc<Consumer>>,
+    callers: impl Iterator<Item = &'a Principal>,
     holds: bool,
 ) -> Event {
-    let held: Vec<&str> = consumers.map(|consumer| consumer.name.as_ref()).collect();
+    let told = |caller: &'a Principal| {
+        let consumer = caller.consumer();
+        let consumer = consumer.map(|consumer| consumer.name.as_ref());
+        let id = caller.peer().and_then(|peer| peer.spiffe_id.as_ref());
+        [consumer, id.map(SpiffeId::as_str)].into_iter().flatten()
+    };
+    let held: Vec<&str> = callers.flat_map(told).collect();
     Event::Rule(RuleJudged {
         stage: Stage::Callers,
         level: rule.level,
-        required: rule.consumers.join(" or "),
+        required: rule.rule.told().collect::<Vec<_>>().join(" or "),
         held: listed(held.join(" ")),
         holds,
     })

@@ -14,6 +14,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::headers::is_header_name;
 use crate::headers::plan::Managed;
 use crate::policy::compile::consumers::granted;
+use crate::policy::compile::mtls;
 use crate::policy::compile::rules::{Known, role};
 use crate::policy::compile::signed::{self, Context};
 use crate::policy::compile::tenants::Party;
@@ -63,16 +64,12 @@ fn one(
     let mut parts = Vec::new();
     let unique = party.name(&name.value);
     let method = match kind {
+        KindSource::Mtls(source) => {
+            let context = context(name, &unique, set, known, ports);
+            Method::Mtls(Box::new(mtls::compile(source, &context, out)?))
+        }
         KindSource::Signed(signed) => {
-            let credentials = credentials(&name.value, set);
-            let credentials = credentials.filter_map(|(owner, credential)| {
-                Some((Arc::clone(known.consumers.get(owner)?), credential))
-            });
-            let context = Context {
-                name: (&name.value, &unique),
-                credentials: credentials.collect(),
-                ports,
-            };
+            let context = context(name, &unique, set, known, ports);
             let compiled = signed::compile(signed, &context, out)?;
             let (usual, own) = signed::places(&compiled);
             if from.is_empty() {
@@ -115,6 +112,25 @@ fn one(
         forward: source.forward,
         method,
     })
+}
+
+/// What is known of an authenticator beside its own words.
+fn context<'a>(
+    name: &'a Located<String>,
+    unique: &'a Arc<str>,
+    set: &'a PolicySet,
+    known: &Known<'_>,
+    ports: &'a Ports,
+) -> Context<'a> {
+    let credentials = credentials(&name.value, set);
+    let credentials = credentials.filter_map(|(owner, credential)| {
+        Some((Arc::clone(known.consumers.get(owner)?), credential))
+    });
+    Context {
+        name: (&name.value, unique),
+        credentials: credentials.collect(),
+        ports,
+    }
 }
 
 /// Reports a credential that is to be forwarded in a header that is ours, and so never the caller's.
@@ -168,7 +184,7 @@ fn from(source: &AuthenticatorSource, kind: &KindSource, out: &mut Diagnostics) 
     if source.from.is_empty() {
         return vec![match kind {
             // They have places of their own.
-            KindSource::Signed(_) => return Vec::new(),
+            KindSource::Signed(_) | KindSource::Mtls(_) => return Vec::new(),
             KindSource::ApiKey { .. } => From {
                 container: header("x-api-key"),
                 scheme: None,
@@ -333,7 +349,7 @@ fn check_credential_owners(set: &PolicySet, out: &mut Diagnostics) {
         for credential in &list.value {
             let (fits, wanted) = match (&source.kind, &credential.kind) {
                 // These say so themselves.
-                (None | Some(KindSource::Signed(_)), _)
+                (None | Some(KindSource::Signed(_) | KindSource::Mtls(_)), _)
                 | (Some(KindSource::ApiKey { .. }), CredentialKind::Key { .. })
                 | (Some(KindSource::Jwt(_)), CredentialKind::Claim { .. }) => continue,
                 (Some(KindSource::ApiKey { .. }), _) => ("api_key", "{id: …, hash: \"sha256:…\"}"),

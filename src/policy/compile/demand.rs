@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::authn::Authenticator;
 use crate::authn::demand::Demand;
+use crate::authn::{Authenticator, Method};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::policy::compile::unknown_name;
 use crate::policy::source::{AuthenticateSource, Located};
@@ -178,7 +178,16 @@ impl<'a> Named<'a> {
                     found.len() - 1
                 }))
             }
-            Self::Any(ways) => Demand::Any(each(ways)?),
+            Self::Any(ways) => {
+                let mut ways = each(ways)?.into_vec();
+                // What is sent with a request goes before what its connection shows.
+                let shown = |index: &usize| {
+                    let authenticator = found.get(*index);
+                    authenticator.is_some_and(|one| matches!(one.method, Method::Mtls(_)))
+                };
+                ways.sort_by_key(|way| way.leaves().iter().all(shown));
+                Demand::Any(ways.into())
+            }
             Self::All(members, principal) => Demand::All {
                 members: each(members)?,
                 principal: *principal,

@@ -143,6 +143,8 @@ fn shared_owner(
         _ => return Some(format!("one reads {place} whole, the other by a scheme")),
     };
     match (&first.method, &second.method) {
+        // They read no place.
+        (Method::Mtls(_), _) | (_, Method::Mtls(_)) => None,
         (Method::Signed(_), _) | (_, Method::Signed(_)) => Some(format!(
             "both read signatures or credentials of one scheme from {place}"
         )),

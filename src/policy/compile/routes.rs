@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::authn::{Authenticator, RouteAuthn};
+use crate::authn::mtls::rules::Rules;
+use crate::authn::spiffe::TrustDomain;
+use crate::authn::{Authenticator, Method, RouteAuthn};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::policy::compile::access::{Access, access};
 use crate::policy::compile::cors::CorsLevels;
@@ -11,6 +13,7 @@ use crate::policy::compile::covers::covered;
 use crate::policy::compile::demand;
 use crate::policy::compile::expressions::Expressions;
 use crate::policy::compile::index::{CompiledPolicy, Ready};
+use crate::policy::compile::mtls::check_trust_domain_said;
 use crate::policy::compile::owners::check_owners;
 use crate::policy::compile::rules::{Known, address_rule, caller_rule, role_rule, scope_rule};
 use crate::policy::compile::tenants::{Bounds, Party};
@@ -20,7 +23,8 @@ use crate::policy::level::{At, Level};
 use crate::policy::pattern::{HostPattern, PathPattern, Segment};
 use crate::policy::route::Route;
 use crate::policy::source::{
-    AuthenticateSource, LevelSource, Located, Mode, Named, PolicySet, PolicySource, RouteSource,
+    AuthenticateSource, CallerSource, LevelSource, Located, Mode, Named, PolicySet, PolicySource,
+    RouteSource,
 };
 use crate::request::signed::ExternalUrl;
 
@@ -292,6 +296,9 @@ impl<'a> Compiler<'a> {
             let rule = role.and_then(|source| role_rule(source, self.names_of(level), out));
             roles.extend(rule.map(|rule| At { level, rule }));
             let caller = said.callers.as_ref();
+            if let (Some(source), Some(authn)) = (caller, &authn) {
+                check_caller_domains(&source.value, authn, out);
+            }
             let rule = caller.map(|source| caller_rule(source, self.names_of(level), out));
             callers.extend(rule.map(|rule| At { level, rule }));
         }
@@ -375,6 +382,23 @@ impl<'a> Compiler<'a> {
         self.authn.insert(key, Arc::clone(&authn));
         Some(authn)
     }
+}
+
+/// A namespace under `callers` is that of whichever trust domain the route's authenticators mean.
+fn check_caller_domains(callers: &[CallerSource], authn: &RouteAuthn, out: &mut Diagnostics) {
+    let mut domains: HashSet<&str> = HashSet::new();
+    for authenticator in authn.authenticators() {
+        if let Method::Mtls(mtls) = &authenticator.method
+            && let Rules::Workloads(workloads) = mtls.rules()
+        {
+            domains.extend(workloads.trust_domains.iter().map(TrustDomain::as_str));
+        }
+    }
+    let workloads = callers.iter().filter_map(|caller| match caller {
+        CallerSource::Workload(peer) => Some(peer),
+        CallerSource::Consumer(_) => None,
+    });
+    check_trust_domain_said(workloads, domains.len(), out);
 }
 
 /// The levels of a route by their names: its own, its policy's, the `defaults` of its tenant where it is a

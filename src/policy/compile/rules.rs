@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::consumer::Consumer;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::caller::{AddressRule, CallerRule};
+use crate::policy::compile::mtls::workload;
 use crate::policy::compile::{push_once, unknown_name};
 use crate::policy::role::RoleRule;
 use crate::policy::scope::{Scope, ScopeRule};
@@ -98,8 +99,15 @@ pub(super) fn caller_rule(
     out: &mut Diagnostics,
 ) -> CallerRule {
     let mut consumers = Vec::new();
+    let mut workloads = Vec::new();
     for caller in &source.value {
-        let CallerSource::Consumer(name) = caller;
+        let name = match caller {
+            CallerSource::Consumer(name) => name,
+            CallerSource::Workload(peer) => {
+                workloads.extend(workload(peer, &[], out));
+                continue;
+            }
+        };
         match known.consumers.get(name.value.as_str()) {
             Some(consumer) => consumers.push(Arc::clone(&consumer.name)),
             None => {
@@ -109,7 +117,10 @@ pub(super) fn caller_rule(
             }
         }
     }
-    CallerRule { consumers }
+    CallerRule {
+        consumers,
+        workloads,
+    }
 }
 
 pub(super) fn address_rule(level: &LevelSource) -> Option<AddressRule> {

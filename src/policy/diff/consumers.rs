@@ -292,7 +292,7 @@ fn keys_of<'a>(known: &'a Known<'a>) -> Vec<(Key, Record<'a>)> {
                     let name = Digest::of(format!("signer {}", signer.id.value).as_bytes());
                     (name, &signer.id, &signer.expires, &signer.scopes)
                 }
-                CredentialKind::Claim { .. } => continue,
+                CredentialKind::Claim { .. } | CredentialKind::Peer(_) => continue,
             };
             let (material, tokens) = match &credential.kind {
                 CredentialKind::Signer(signer) => (material(signer), tokens(signer)),

@@ -233,9 +233,7 @@ fn compare_access(old: &View<'_>, new: &View<'_>, out: &mut Vec<Difference>) {
     compare_clauses(&of_roles(old), &of_roles(new), "role", out);
     let of_callers = |view: &View<'_>| -> Vec<Clause> {
         let rules = view.route.callers.iter();
-        rules
-            .map(|rule| rule.consumers.iter().map(ToString::to_string).collect())
-            .collect()
+        rules.map(|rule| rule.rule.told().collect()).collect()
     };
     compare_clauses(&of_callers(old), &of_callers(new), "caller", out);
 }

@@ -29,6 +29,8 @@ struct Peer {
     address: Option<Address>,
     #[prost(bytes = "bytes", tag = "4")]
     principal: Bytes,
+    #[prost(bytes = "bytes", tag = "5")]
+    certificate: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -135,6 +137,7 @@ pub(super) fn check(buffer: &[u8]) -> Result<RawCheck, Option<Undecodable>> {
         source: RawPeer {
             address: address.map(|address| address.address).unwrap_or_default(),
             principal: source.principal,
+            certificate: source.certificate,
         },
         context_extensions: pairs(attributes.context_extensions),
     })

@@ -25,7 +25,7 @@ pub(super) fn lint(set: &PolicySet, now: Timestamp, found: &mut Findings) {
             let (id, end) = match &credential.kind {
                 CredentialKind::Key { id, expires, .. } => (id, expires),
                 CredentialKind::Signer(signer) => (&signer.id, &signer.expires),
-                CredentialKind::Claim { .. } => continue,
+                CredentialKind::Claim { .. } | CredentialKind::Peer(_) => continue,
             };
             if let Some(end) = end.as_ref().filter(|end| **end <= now) {
                 let message = format!(

@@ -221,7 +221,10 @@ fn callers(set: &PolicySet, routes: &[Judged<'_>], found: &mut Findings) {
             .iter()
             .filter_map(|level| level.callers.as_ref())
         {
-            for CallerSource::Consumer(name) in &said.value {
+            for caller in &said.value {
+                let CallerSource::Consumer(name) = caller else {
+                    continue;
+                };
                 // One without any credential is told of as that.
                 let Some(held) = held
                     .get(name.value.as_str())
