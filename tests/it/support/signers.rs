@@ -155,7 +155,7 @@ pub async fn sign(program: &str, job: &Value) -> Signed {
     let script = root().join("tests/signers").join(program);
     let mut command = match program.rsplit_once('.') {
         Some((_, "py")) => Command::new(python()),
-        _ => Command::new("node"),
+        _ => Command::new(node()),
     };
     command.arg(&script);
     let output = run(command, &job.to_string()).await;
@@ -228,6 +228,11 @@ fn installed(name: &str) -> PathBuf {
 /// Python with the packages of `tests/signers`.
 pub fn python() -> PathBuf {
     installed("python")
+}
+
+/// Node.js.
+pub fn node() -> PathBuf {
+    installed("node")
 }
 
 /// `go run`, which neither fetches anything nor leaves anything outside of the repository.
