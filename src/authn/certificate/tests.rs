@@ -340,7 +340,7 @@ fn names_every_fault_and_says_it_in_words() {
     assert_eq!(
         texts,
         [
-            "certificate_missing: no client certificate came with the request",
+            "certificate_missing: only names of the client certificate came, and this authenticator judges the certificate itself: let `certificate` be among `--peer-sources`, and set `include_peer_certificate` in Envoy",
             "certificate_expired: the certificate expired at 2027-01-15T08:00:00.000Z",
             "certificate_not_svid: the certificate is no X.509-SVID: it has more than one URI SAN",
             "trust_domain_refused: no bundle is configured for the trust domain `td`",

@@ -15,7 +15,7 @@ use crate::diagnostic::Diagnostics;
 use crate::test_support::NOW;
 
 /// What no policy text can bring about; each has a test of its own.
-const ELSEWHERE: [&str; 15] = [
+const ELSEWHERE: [&str; 16] = [
     "too-many-nodes",
     "too-large",
     "too-many-files",
@@ -24,6 +24,7 @@ const ELSEWHERE: [&str; 15] = [
     "no-http-client",
     "bad-caller",
     "caller-ambiguous",
+    "cannot-show",
     "cannot-sign",
     "no-place",
     "no-stand-ins",

@@ -96,6 +96,15 @@ fn credentials(node: &Node, directory: &Path, out: &mut Diagnostics) -> Vec<Cred
 /// What names a key that signs requests.
 const SIGNER_NAMES: [&str; 3] = ["key_id", "access_key_id", "consumer_key"];
 
+/// How the forms are told of that are no names of certificates.
+const OTHER_FORMS: [&str; 5] = [
+    "`{claim, value}`",
+    "`{key_id, …}`",
+    "`{access_key_id, secret}`",
+    "`{consumer_key, …}`",
+    "`{id, hash}`",
+];
+
 /// The keys of each form, its names first.
 const FORMS: [(&str, &[&str]); 16] = [
     ("`{spiffe_id}`", &["spiffe_id"]),
@@ -155,7 +164,9 @@ fn credential(node: &Node, directory: &Path, out: &mut Diagnostics) -> Option<Cr
             if matches!(entry.key.as_str(), "secret" | "public_key" | "tokens") {
                 entry.value.conceal();
             }
-            let names: Vec<&str> = FORMS.iter().map(|(written, _)| *written).collect();
+            // Of the names that certificates have, two will do.
+            let names = FORMS.iter().map(|(written, _)| *written);
+            let names: Vec<&str> = names.take(2).chain(OTHER_FORMS).collect();
             let message = format!("`{}` does not go with {written}", entry.key);
             out.push(
                 Diagnostic::error("bad-credential", &entry.key_place, message)

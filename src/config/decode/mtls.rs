@@ -176,9 +176,8 @@ fn peer(node: &Node, shape: &'static Shape, out: &mut Diagnostics) -> Option<Pee
 
 /// What a mapping names, by one of the keys that name peers.
 pub(super) fn named(fields: &Fields<'_>, out: &mut Diagnostics) -> Option<PeerSource> {
-    let mut forms = PEER_FORMS
-        .iter()
-        .filter(|(key, _)| fields.get(key).is_some());
+    let get = |key: &str| fields.shape().key(key).and_then(|_| fields.get(key));
+    let mut forms = PEER_FORMS.iter().filter(|(key, _)| get(key).is_some());
     let found = forms.next();
     let wrong = |message: String, out: &mut Diagnostics| {
         let known = PEER_FORMS.iter().map(|(key, _)| *key);
@@ -216,13 +215,13 @@ pub(super) fn named(fields: &Fields<'_>, out: &mut Diagnostics) -> Option<PeerSo
                 .require(beside, out)
                 .and_then(|_| text(fields, beside, out))?,
         ),
-        Some((beside, false)) => match fields.get(beside) {
+        Some((beside, false)) => match get(beside) {
             Some(_) => Some(text(fields, beside, out)?),
             None => None,
         },
         None => None,
     };
-    let trust_domain = match fields.get("trust_domain") {
+    let trust_domain = match get("trust_domain") {
         Some(_) => Some(text(fields, "trust_domain", out)?),
         None => None,
     };

@@ -261,14 +261,10 @@ fn what_the_language_has_and_this_version_has_not_is_a_mistake() {
     texts.push("plans: {}".to_owned());
     texts.push("defaults: {require: {limits: []}}".to_owned());
     texts.push("consumers: {c: {plan: p}}".to_owned());
-    texts.push(
-        "policies: {p: {hosts: [a], routes: [{path: /, callers: [{namespace: n}]}]}}".to_owned(),
-    );
     for kind in [
         "basic",
         "introspection",
         "session",
-        "mtls",
         "spiffe",
         "jwt_svid",
         "anonymous",
@@ -294,7 +290,7 @@ authenticators:
       audiences: []
       any_audience: maybe
   mesh:
-    mtls: {}
+    spiffe: {}
 consumers:
   acme:
     scopes: [1]

@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostics;
 use crate::test_support::{compile, read};
 
 /// Policies that hold every key of the language at least once.
-const SAMPLES: [&str; 7] = [
+const SAMPLES: [&str; 8] = [
     "
 version: portcullis/v1
 authenticators:
@@ -202,6 +202,38 @@ consumers:
       oauth:
         - {consumer_key: k1, secret: {insecure_literal: 0123456789abcdef}, tokens: [{token: t1, secret: {insecure_literal: 0123456789abcdef}, subject: alice}]}
 policies: {p: {hosts: [a], authenticate: oauth, routes: [{path: /}]}}
+",
+    "
+authenticators:
+  mesh:
+    mtls:
+      trust_domains: [td, partner]
+      allow: [{namespace: billing, service_account: worker, trust_domain: td}, {spiffe_id: 'spiffe://td/ns/web/sa/*'}]
+      except: [{spiffe_id: 'spiffe://td/ns/web/sa/gateway'}]
+      bundles: {td: {file: ROOT/tests/certs/bundle.json}, partner: {file: ROOT/tests/certs/other_root.pem}}
+      crls: {file: ROOT/tests/certs/root_revokes_none.crl.pem}
+      unknown_revocation: accept
+  all: {mtls: {trust_domains: td, any_workload: true}}
+  partners: {mtls: {identity: subject, any_certificate: true, verified_by: envoy, except: [{subject: CN=a}, {dns: a.example}, {email: a@b.example}, {uri: 'https://a'}, {ip: 192.0.2.7}]}}
+  devices: {mtls: {identity: {extension: 1.3.6.1.4.1.99999.1}, any_certificate: true, ca: {file: ROOT/tests/certs/root.pem}}}
+  pinned:
+    mtls:
+      identity: {attribute: 2.5.4.3}
+      pins: [{fingerprint: 468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688}, {key_fingerprint: 468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688}]
+      allow: [{fingerprint: 468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688}, {key_fingerprint: 468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688}, {serial: 0a1b, issuer: CN=a}, {attribute: 2.5.4.3, value: a}, {extension: 1.2.3, value: a}]
+consumers:
+  worker: {credentials: {mesh: [{spiffe_id: 'spiffe://td/ns/billing/sa/worker'}]}}
+  partner: {credentials: {partners: [{subject: CN=b}, {dns: b.example}, {email: b@b.example}, {uri: 'https://b'}, {ip: 192.0.2.8}, {fingerprint: 468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688}, {key_fingerprint: 468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688}, {serial: 0a1b, issuer: CN=a}, {attribute: 2.5.4.3, value: a}, {extension: 1.2.3, value: a}]}}
+policies:
+  p:
+    hosts: [a]
+    authenticate: mesh
+    callers: [{spiffe_id: 'spiffe://td/a'}, {namespace: billing, service_account: worker, trust_domain: td}, {consumer: worker}]
+    routes: [{path: /}]
+tests:
+  - name: a workload
+    request: {url: 'https://a/', as: {authenticator: mesh, spiffe_id: 'spiffe://td/ns/billing/sa/worker'}}
+    expect: {status: 200}
 ",
 ];
 

@@ -102,6 +102,10 @@ fn shared_part<'a>(first: &'a Authenticator, second: &Authenticator) -> Option<&
 
 /// Why no request can carry a credential for each of these two, if so: a place holds one.
 fn one_place(first: &Authenticator, second: &Authenticator) -> Option<String> {
+    // One that reads no such place takes none away.
+    if first.from.is_empty() || second.from.is_empty() {
+        return None;
+    }
     let mut both = first
         .from
         .iter()

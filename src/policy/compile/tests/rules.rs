@@ -445,7 +445,7 @@ policies:
     routes:
       - {path: /two, roles: [clerk, empty]}
       - {path: /none, roles: [nobody]}
-      - {path: /who, callers: [{consumer: c}, {spiffe_id: \"spiffe://x/y\"}]}
+      - {path: /who, callers: [{consumer: c}, {spiffe_id: \"spiffe://x\"}]}
       - {path: /nobody, callers: []}
       - {path: /open, public: true, callers: [{consumer: a}]}
       - {path: /also, public: true, roles: clerk}
@@ -475,7 +475,7 @@ policies:
             ("bad-roles", 11),
             ("unknown-role", 12),
             ("unknown-consumer", 13),
-            ("not-available", 13),
+            ("bad-peer", 13),
             ("empty-list", 14),
             ("public-contradiction", 15),
             ("public-contradiction", 16),
