@@ -33,7 +33,8 @@ const EXIT_CODES: &str = "Exit status:
   0   done; for `serve`: stopped because it was told to
   1   something failed: a port that is taken, a listener that died
   2   the command line or the settings file cannot be understood
-  78  the policies have mistakes; every one was printed, and nothing was served";
+  78  the policies have mistakes, and every one was printed; or certificates, keys, users or groups that
+      the settings name cannot be used. Nothing was served";
 
 /// External authorization for Envoy: proves who calls, judges by policy, injects trusted identity
 /// headers.

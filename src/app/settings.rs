@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::app::tls::TlsSettings;
+use crate::app::unix::UnixSettings;
+
 /// All settings, checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -13,10 +16,10 @@ pub struct Settings {
     pub candidate_policies: Option<PathBuf>,
     /// Where the check service listens over TCP.
     pub listen_tcp: Option<SocketAddr>,
+    /// The certificates of that listener; without them it has no TLS.
+    pub tls: Option<TlsSettings>,
     /// Where the check service listens on a Unix domain socket.
-    pub listen_unix: Option<PathBuf>,
-    /// The permission bits of that socket.
-    pub unix_mode: u32,
+    pub listen_unix: Option<UnixSettings>,
     /// Where the admin listener listens.
     pub admin_listen: Option<SocketAddr>,
     /// How many threads judge requests.
