@@ -101,7 +101,10 @@ impl Listening {
                     ""
                 };
                 let until = tls.not_after.to_rfc3339();
-                writeln!(text, "TLS, {who}; its certificate expires at {until}{stale}")
+                writeln!(
+                    text,
+                    "TLS, {who}; its certificate expires at {until}{stale}"
+                )
             }
             Protection::Socket { mode, allowed, .. } => {
                 let who = match allowed {

@@ -99,7 +99,16 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(account), "{text}");
         }
-        for refused in ["", "-1", "+1", "4294967295", "99999999999", "a:b", "a b", "a,b"] {
+        for refused in [
+            "",
+            "-1",
+            "+1",
+            "4294967295",
+            "99999999999",
+            "a:b",
+            "a b",
+            "a,b",
+        ] {
             assert!(refused.parse::<Account>().is_err(), "{refused:?}");
         }
         let root: Account = "root".parse().unwrap();

@@ -125,7 +125,10 @@ impl Terminator {
     }
 
     /// Makes the handshake, within its time. `None` where it failed, which is counted and told already.
-    pub async fn handshake(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Option<Peer>)> {
+    pub async fn handshake(
+        &self,
+        stream: TcpStream,
+    ) -> Option<(TlsStream<TcpStream>, Option<Peer>)> {
         let Some(_slot) = self.slot() else {
             self.crowded_out.0.fetch_add(1, Ordering::Relaxed);
             if let Some(more) = self.crowded_out.1.due(Instant::now()) {
@@ -281,12 +284,7 @@ impl Terminator {
         (before < self.max_handshakes).then_some(slot)
     }
 
-    fn failed(
-        &self,
-        failure: Failure,
-        from: &io::Result<std::net::SocketAddr>,
-        error: &str,
-    ) {
+    fn failed(&self, failure: Failure, from: &io::Result<std::net::SocketAddr>, error: &str) {
         let Some((count, seldom)) = self.failed.get(failure as usize) else {
             return;
         };

@@ -75,8 +75,16 @@ impl UnixTerms {
         Ok(Self {
             path: settings.path.clone(),
             mode: settings.mode,
-            owner: settings.owner.as_ref().map(user("--unix-owner")).transpose()?,
-            group: settings.group.as_ref().map(group("--unix-group")).transpose()?,
+            owner: settings
+                .owner
+                .as_ref()
+                .map(user("--unix-owner"))
+                .transpose()?,
+            group: settings
+                .group
+                .as_ref()
+                .map(group("--unix-group"))
+                .transpose()?,
             peers: (peers != Peers::default()).then_some(peers),
         })
     }
@@ -250,8 +258,9 @@ async fn clear_stale(path: &Path) -> anyhow::Result<()> {
             tracing::info!(path = %shown, "removed a stale socket");
             Ok(())
         }
-        Err(error) => Err(error)
-            .with_context(|| format!("cannot tell whether something answers on {shown}")),
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot tell whether something answers on {shown}"))
+        }
     }
 }
 

@@ -98,7 +98,9 @@ fn setting(argument: &Arg) -> Value {
     if matches!(argument.get_action(), ArgAction::Append) {
         let mut types = vec!["array".to_owned()];
         match &kind {
-            Value::Array(kinds) => types.extend(kinds.iter().filter_map(Value::as_str).map(str::to_owned)),
+            Value::Array(kinds) => {
+                types.extend(kinds.iter().filter_map(Value::as_str).map(str::to_owned))
+            }
             kind => types.extend(kind.as_str().map(str::to_owned)),
         }
         schema.insert("items".to_owned(), json!({"type": kind}));

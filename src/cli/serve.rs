@@ -266,7 +266,10 @@ impl ServeArgs {
                 let more = [
                     (client_ca.is_some(), "--tls-client-ca"),
                     (!self.tls_client_name.is_empty(), "--tls-client-name"),
-                    (self.tls_client_auth == ClientAuth::None, "--tls-client-auth"),
+                    (
+                        self.tls_client_auth == ClientAuth::None,
+                        "--tls-client-auth",
+                    ),
                 ];
                 return match more.iter().find(|(given, _)| *given) {
                     None => Ok(None),
@@ -275,7 +278,9 @@ impl ServeArgs {
                     )),
                 };
             }
-            _ => return Err("--tls-cert and --tls-key go together: give both or neither".to_owned()),
+            _ => {
+                return Err("--tls-cert and --tls-key go together: give both or neither".to_owned());
+            }
         };
         if self.listen_tcp.0.is_none() {
             return Err("--tls-cert is for the TCP listener, and --listen-tcp is none".to_owned());

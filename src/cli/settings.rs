@@ -92,7 +92,11 @@ fn values<'a>(entry: &'a Entry, many: bool, out: &mut Diagnostics) -> Option<Vec
     let mut values = Vec::new();
     for node in nodes {
         let Value::Scalar(scalar) = &node.value else {
-            let takes = if many { "one value, or a list" } else { "one value" };
+            let takes = if many {
+                "one value, or a list"
+            } else {
+                "one value"
+            };
             let message = format!("`{}` takes {takes}", entry.key);
             out.push(Diagnostic::error("wrong-type", &node.place, message));
             return None;

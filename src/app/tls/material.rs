@@ -59,7 +59,9 @@ pub enum Unusable {
     #[error("certificate {1} in {0} cannot be read: {2}")]
     Malformed(File, usize, String),
     /// A certificate that signs nothing is given as one that does.
-    #[error("certificate {1} in {0} is no CA certificate; give the one that signed Envoy's, and not Envoy's own")]
+    #[error(
+        "certificate {1} in {0} is no CA certificate; give the one that signed Envoy's, and not Envoy's own"
+    )]
     NoAuthority(File, usize),
     /// The key is another certificate's.
     #[error("{1} is not the key of the first certificate in {0}")]
@@ -155,7 +157,11 @@ impl Contents {
 
     /// Equal where the contents of all files are equal.
     pub(super) fn digest(&self) -> Digest {
-        let parts = [Some(&self.certificate), Some(&self.key), self.client_ca.as_ref()];
+        let parts = [
+            Some(&self.certificate),
+            Some(&self.key),
+            self.client_ca.as_ref(),
+        ];
         let digests: Vec<u8> = parts
             .into_iter()
             .flatten()
@@ -296,8 +302,8 @@ fn config(
     key: PrivateKeyDer<'static>,
 ) -> Result<ServerConfig, Error> {
     let time = Arc::new(Time(Arc::clone(clock)));
-    let builder = ServerConfig::builder_with_details(provider, time)
-        .with_safe_default_protocol_versions()?;
+    let builder =
+        ServerConfig::builder_with_details(provider, time).with_safe_default_protocol_versions()?;
     let builder = match callers {
         Some(callers) => builder.with_client_cert_verifier(callers),
         None => builder.with_no_client_auth(),

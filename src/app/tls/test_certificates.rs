@@ -13,7 +13,6 @@ pub(crate) struct Authority {
 
 /// A certificate with its key.
 pub(crate) struct Leaf {
-    pub(crate) der: Vec<u8>,
     pub(crate) pem: String,
     pub(crate) key_pem: String,
 }
@@ -22,7 +21,9 @@ impl Authority {
     pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let pem = params.self_signed(&key).unwrap().pem();
@@ -34,7 +35,11 @@ impl Authority {
 
     /// A certificate for `localhost`.
     pub(crate) fn server(&self) -> Leaf {
-        self.leaf(&["localhost"], (1975, 4096), ExtendedKeyUsagePurpose::ServerAuth)
+        self.leaf(
+            &["localhost"],
+            (1975, 4096),
+            ExtendedKeyUsagePurpose::ServerAuth,
+        )
     }
 
     /// A client's certificate with these names.
@@ -58,13 +63,14 @@ impl Authority {
                 false => SanType::DnsName((*name).try_into().unwrap()),
             })
             .collect();
-        params.distinguished_name.push(rcgen::DnType::CommonName, "leaf");
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "leaf");
         params.extended_key_usages = vec![purpose];
         params.not_before = date_time_ymd(from, 1, 1);
         params.not_after = date_time_ymd(to, 1, 1);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Leaf {
-            der: certificate.der().to_vec(),
             pem: certificate.pem(),
             key_pem: key.serialize_pem(),
         }
