@@ -48,7 +48,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer Envoy's checks by the policies of a directory
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Read a policy directory and report every mistake in it
     Check(check::CheckArgs),
     /// Run the tests that policies hold
@@ -113,7 +113,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
         }
     };
     match cli.command {
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(*arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

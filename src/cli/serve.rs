@@ -65,8 +65,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_TLS_CLIENT_CA")]
     tls_client_ca: Option<PathBuf>,
 
-    /// Which of these certificates may ask: those with this DNS name or SPIFFE ID, compared whole. Can be
-    /// given several times; in the environment, names are separated by commas [default: all]
+    /// Which of these certificates may ask: those with this DNS name or SPIFFE ID, compared whole; without
+    /// any, all. Can be given several times; in the environment, names are separated by commas
     #[arg(
         long,
         value_name = "NAME",
@@ -92,16 +92,17 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "MODE", env = "PORTCULLIS_UNIX_MODE", default_value = "0660", value_parser = octal)]
     unix_mode: u32,
 
-    /// The user that the socket is given to, by number or name [default: the process's own]
+    /// The user that the socket is given to, by number or name, if not the process's own
     #[arg(long, value_name = "USER", env = "PORTCULLIS_UNIX_OWNER")]
     unix_owner: Option<Account>,
 
-    /// The group that the socket is given to, by number or name [default: the process's own]
+    /// The group that the socket is given to, by number or name, if not the process's own
     #[arg(long, value_name = "GROUP", env = "PORTCULLIS_UNIX_GROUP")]
     unix_group: Option<Account>,
 
     /// Whose processes may connect to the socket, besides those of --unix-allow-gid: a user by number or
-    /// name. Can be given several times; separated by commas in the environment [default: not asked]
+    /// name. Can be given several times; separated by commas in the environment. Without both, the socket's
+    /// permissions alone count
     #[arg(
         long,
         value_name = "USER",

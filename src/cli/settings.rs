@@ -154,13 +154,15 @@ fn read(
             );
             continue;
         }
-        let Some(values) = values(&entry, many.contains(&entry.key), &mut out) else {
+        let many = many.contains(&entry.key);
+        let Some(values) = values(entry, many, &mut out) else {
             continue;
         };
         let variable = format!("PORTCULLIS_{}", entry.key.to_uppercase());
         let flag = format!("--{}", entry.key.replace('_', "-"));
         // Several values of the file and of the command line would be added up.
-        if !overridden(&variable) && !(many.contains(&entry.key) && on_command_line(&flag)) {
+        let replaced = many && on_command_line(&flag);
+        if !(overridden(&variable) || replaced) {
             flags.extend(values.iter().map(|value| format!("{flag}={value}")));
         }
     }

@@ -46,8 +46,9 @@ fn reads_a_pair_and_client_cas_and_when_they_expire() {
     let leaf = authority.server();
     let files = Files::new(&authority, &leaf);
     let terms = files.terms().unwrap();
-    let end = |year: &str| terms_end(year);
-    assert_eq!(terms.not_after, end("4096"));
+    // The beginnings of 4096 and 2040.
+    let (far, near) = (67_090_118_400, 2_208_988_800);
+    assert_eq!(terms.not_after, Timestamp::from_seconds(far));
     assert!(terms.callers.is_some() && terms.client_ca_not_after.is_some());
     // Of the chain what expires first counts, and the key may stand anywhere in its file.
     let short = authority.leaf(
@@ -59,116 +60,52 @@ fn reads_a_pair_and_client_cas_and_when_they_expire() {
     fs::write(&files.files.certificate, chain).unwrap();
     let both = format!("{}{}", leaf.pem, leaf.key_pem);
     fs::write(&files.files.key, both).unwrap();
-    let ca = files.files.client_ca.clone().unwrap();
+    let ca = files.files.client_ca.as_ref().unwrap();
     fs::write(ca, format!("{}{}", authority.pem, other.pem)).unwrap();
-    assert_eq!(files.terms().unwrap().not_after, end("2040"));
-    let alone = TlsFiles {
-        client_ca: None,
-        ..files.files.clone()
-    };
+    let terms = files.terms().unwrap();
+    assert_eq!(terms.not_after, Timestamp::from_seconds(near));
+    let mut alone = files.files.clone();
+    alone.client_ca = None;
     let contents = Contents::read(&alone).unwrap();
     let clock: Arc<dyn Clock> = clock();
     let terms = Terms::of(&alone, &contents, &[].into(), &clock).unwrap();
     assert!(terms.callers.is_none() && terms.client_ca_not_after.is_none());
 }
 
-fn terms_end(year: &str) -> Timestamp {
-    let days_and_leap = match year {
-        "2040" => 2_208_988_800,
-        _ => 67_090_118_400,
-    };
-    Timestamp::from_seconds(days_and_leap)
-}
-
 #[test]
 fn says_what_cannot_be_used_and_which_setting_names_it() {
     let authority = Authority::new("ca");
     let (leaf, other) = (authority.server(), authority.server());
-    let cut = |pem: &str| pem[..pem.len() / 2].to_owned();
+    let cut = |pem: &str| pem.split_at(pem.len() / 2).0.to_owned();
     let damaged = |pem: &str| pem.replacen("MI", "AA", 1);
     let encrypted = leaf.key_pem.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
-    for (certificate, key, client_ca, said) in [
+    let anchors = format!("{}{}", authority.pem, leaf.pem);
+    let (cert, key, ca) = ("tls.crt", "tls.key", "ca.crt");
+    for (name, text, said) in [
+        (key, &other.key_pem, "is not the key of"),
+        (cert, &cut(&leaf.pem), "--tls-cert) is no whole PEM"),
+        (key, &cut(&leaf.key_pem), "--tls-key) is no whole PEM"),
+        (ca, &cut(&authority.pem), "--tls-client-ca) is no whole PEM"),
+        (cert, &String::new(), "--tls-cert) holds no certificate"),
+        (key, &leaf.pem, "--tls-key) holds no private key"),
+        (key, &encrypted, "not encrypted"),
+        (ca, &String::new(), "--tls-client-ca) holds no certificate"),
+        (ca, &leaf.pem, "certificate 1 in"),
+        (ca, &anchors, "certificate 2 in"),
+        (cert, &damaged(&leaf.pem), "cannot be read"),
         (
-            leaf.pem.clone(),
-            other.key_pem.clone(),
-            authority.pem.clone(),
-            "is not the key of",
-        ),
-        (
-            cut(&leaf.pem),
-            leaf.key_pem.clone(),
-            authority.pem.clone(),
-            "--tls-cert) is no whole PEM",
-        ),
-        (
-            leaf.pem.clone(),
-            cut(&leaf.key_pem),
-            authority.pem.clone(),
-            "--tls-key) is no whole PEM",
-        ),
-        (
-            leaf.pem.clone(),
-            leaf.key_pem.clone(),
-            cut(&authority.pem),
-            "--tls-client-ca) is no whole PEM",
-        ),
-        (
-            String::new(),
-            leaf.key_pem.clone(),
-            authority.pem.clone(),
-            "--tls-cert) holds no certificate",
-        ),
-        (
-            leaf.pem.clone(),
-            leaf.pem.clone(),
-            authority.pem.clone(),
-            "--tls-key) holds no private key",
-        ),
-        (
-            leaf.pem.clone(),
-            encrypted,
-            authority.pem.clone(),
-            "not encrypted",
-        ),
-        (
-            leaf.pem.clone(),
-            leaf.key_pem.clone(),
-            String::new(),
-            "--tls-client-ca) holds no certificate",
-        ),
-        (
-            leaf.pem.clone(),
-            leaf.key_pem.clone(),
-            leaf.pem.clone(),
-            "certificate 1 in",
-        ),
-        (
-            leaf.pem.clone(),
-            leaf.key_pem.clone(),
-            format!("{}{}", authority.pem, leaf.pem),
-            "certificate 2 in",
-        ),
-        (
-            damaged(&leaf.pem),
-            leaf.key_pem.clone(),
-            authority.pem.clone(),
-            "cannot be read",
-        ),
-        (
-            leaf.pem.clone(),
-            leaf.key_pem.clone(),
-            damaged(&authority.pem),
+            ca,
+            &damaged(&authority.pem),
             "--tls-client-ca) cannot be read",
         ),
     ] {
         let files = Files::new(&authority, &leaf);
-        fs::write(&files.files.certificate, certificate).unwrap();
-        fs::write(&files.files.key, key).unwrap();
-        fs::write(files.files.client_ca.as_ref().unwrap(), client_ca).unwrap();
+        fs::write(files.files.certificate.with_file_name(name), text).unwrap();
         let error = files.error();
         assert!(error.contains(said), "{said}: {error}");
         let secret = leaf.key_pem.lines().nth(1).unwrap();
-        assert!(!error.contains(&secret[..16]), "{error}");
+        let part: String = secret.chars().take(16).collect();
+        assert!(!error.contains(&part), "{error}");
     }
     let files = Files::new(&authority, &leaf);
     fs::remove_file(&files.files.key).unwrap();
