@@ -1,6 +1,7 @@
 //! The admin listener: metrics, probes and what is configured, on loopback unless told otherwise.
 
 mod config;
+mod listening;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 pub use self::config::Configured;
+pub use self::listening::{Listening, Protection, Tls};
 use crate::pipeline::Pipeline;
 use crate::telemetry::metrics::PrometheusReader;
 

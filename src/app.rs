@@ -1,17 +1,25 @@
 //! The running process: what is started, in which order, and how it ends.
 
 pub mod acceptor;
+pub mod account;
 pub mod drain;
 pub mod io;
 mod policies;
+mod seldom;
 pub mod settings;
+pub mod tls;
+pub mod unix;
 pub mod workers;
 
 use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::admin::{self, Configured, Readiness};
 use crate::app::acceptor::Listeners;
 use crate::app::settings::Settings;
+use crate::app::tls::Terminator;
+use crate::app::unix::UnixTerms;
 use crate::app::workers::Workers;
 use crate::audit::Recorder;
 use crate::audit::sink::{self, AuditSink, AuditWriter};
@@ -30,6 +38,9 @@ use crate::telemetry::recorder::Telemetry;
 pub enum Failure {
     /// The policies have mistakes; nothing was served.
     Policies(Diagnostics),
+    /// Something that the settings name is not there or cannot be used: certificates, users. Nothing was
+    /// served.
+    Configuration(String),
     /// Something else, with what to do about it.
     Other(anyhow::Error),
 }
@@ -60,16 +71,35 @@ pub fn serve(settings: &Settings) -> Result<(), Failure> {
         let found = candidate.load(Ask::Always, clock.now());
         (candidate, found)
     });
+    let guards = Guards::of(settings, &clock).map_err(Failure::Configuration)?;
     // Listeners, timers and everything that talks to others: never the requests themselves.
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("background")
         .enable_all()
         .build()?;
-    let outcome = background.block_on(run(settings, &clock, enforced, candidate));
+    let outcome = background.block_on(run(settings, &clock, guards, enforced, candidate));
     // What still waits for a slow peer is let go: everything worth keeping was flushed.
     background.shutdown_background();
     outcome
+}
+
+/// What decides who may ask for checks, as far as the settings ask for it.
+struct Guards {
+    tls: Option<tls::Loaded>,
+    unix: Option<UnixTerms>,
+}
+
+impl Guards {
+    fn of(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Self, String> {
+        let tls = settings.tls.as_ref();
+        let tls = tls.map(|tls| Terminator::load(tls, clock)).transpose();
+        let unix = settings.listen_unix.as_ref();
+        Ok(Self {
+            tls: tls.map_err(|error| format!("{error}; nothing is served"))?,
+            unix: unix.map(UnixTerms::of).transpose()?,
+        })
+    }
 }
 
 /// Everything that must be flushed at the end.
@@ -82,6 +112,7 @@ struct Flushes {
 async fn run(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
+    guards: Guards,
     (enforced, good): (Loader, Good),
     candidate: Option<(Loader, Found)>,
 ) -> Result<(), Failure> {
@@ -109,6 +140,7 @@ async fn run(
         pipeline: Arc::clone(&pipeline),
         enforced,
         candidate: None,
+        listeners: Box::new(Vec::new),
     };
     if let Some(((loader, found), directory)) = candidate.zip(settings.candidate_policies.as_ref())
     {
@@ -130,7 +162,19 @@ async fn run(
         "Connections from Envoy that are open",
         move || connections.open() as u64,
     );
-    let listeners = Listeners::bind(settings).await?;
+    let tls = guards.tls.as_ref();
+    let tls = tls.map(|loaded| Arc::clone(&loaded.terminator));
+    if let Some(tls) = &tls {
+        tls.watch(&metrics);
+    }
+    let listeners = Listeners::bind(settings, tls, guards.unix).await?;
+    listeners.watch(&metrics);
+    configured.listeners = Box::new(listeners.told());
+    // Ends with this function.
+    let mut following = tokio::task::JoinSet::new();
+    if let Some(loaded) = guards.tls {
+        following.spawn(tls::follow(loaded, signal(SignalKind::hangup())?));
+    }
     let accepting = listeners.accept_into(workers.handle());
     if let Some(address) = settings.admin_listen {
         let listener = tokio::net::TcpListener::bind(address)
@@ -164,7 +208,7 @@ async fn run(
         );
     }
     let outcome = drain::until_told(settings, &readiness, workers, accepting).await;
-    drop(reloading);
+    drop((reloading, following));
     flush(flushes).await;
     outcome
 }

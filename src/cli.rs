@@ -34,7 +34,8 @@ const EXIT_CODES: &str = "Exit status:
   0   done; for `serve`: stopped because it was told to
   1   something failed: a port that is taken, a listener that died
   2   the command line or the settings file cannot be understood
-  78  the policies have mistakes; every one was printed, and nothing was served";
+  78  the policies have mistakes, and every one was printed; or certificates, keys, users or groups that
+      the settings name cannot be used. Nothing was served";
 
 /// External authorization for Envoy: proves who calls, judges by policy, injects trusted identity
 /// headers.
@@ -48,7 +49,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer Envoy's checks by the policies of a directory
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Read a policy directory and report every mistake in it
     Check(check::CheckArgs),
     /// Run the tests that policies hold
@@ -115,7 +116,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
         }
     };
     match cli.command {
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(*arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use crate::admin::Listening;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::pipeline::Pipeline;
 use crate::snapshot::status::SetStatus;
@@ -19,6 +20,8 @@ pub struct Configured {
     pub enforced: Arc<SetStatus>,
     /// The policies that are judged beside them.
     pub candidate: Option<Arc<SetStatus>>,
+    /// Tells where checks are taken, as it is at that moment.
+    pub listeners: Box<dyn Fn() -> Vec<Listening> + Send + Sync>,
 }
 
 impl Configured {
@@ -43,6 +46,9 @@ impl Configured {
         let snapshot = self.pipeline.snapshot();
         let missing: Vec<&str> = snapshot.missing_key_sets().collect();
         answer.insert("waiting_for_keys".to_owned(), json!(missing));
+        let listeners = (self.listeners)();
+        let listeners: Value = listeners.iter().map(Listening::to_json).collect();
+        answer.insert("listeners".to_owned(), listeners);
         if let Some(candidate) = &self.candidate {
             answer.insert("candidate".to_owned(), set_json(candidate).into());
         }
@@ -56,6 +62,9 @@ impl Configured {
             .flatten()
         {
             set_text(set, &mut text);
+        }
+        for listener in (self.listeners)() {
+            listener.write_text(&mut text);
         }
         text
     }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 /// A connection on its way from the acceptor to a worker: belongs to no runtime.
@@ -53,9 +54,19 @@ pub struct Io {
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// In a box, as it is many times larger than the others.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Io {
+    /// A connection after its handshake.
+    pub fn secured(stream: TlsStream<TcpStream>, open: OpenGuard) -> Self {
+        Self {
+            stream: Stream::Tls(Box::new(stream)),
+            _open: open,
+        }
+    }
+
     /// Takes a connection into the current runtime.
     ///
     /// # Errors
@@ -88,6 +99,7 @@ impl AsyncRead for Io {
         match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -101,6 +113,7 @@ impl AsyncWrite for Io {
         match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -108,6 +121,7 @@ impl AsyncWrite for Io {
         match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -115,6 +129,7 @@ impl AsyncWrite for Io {
         match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::app::tls::TlsSettings;
+use crate::app::unix::UnixSettings;
 use crate::request::peer::sources::PeerSources;
 
 /// All settings, checked.
@@ -15,10 +17,10 @@ pub struct Settings {
     pub candidate_policies: Option<PathBuf>,
     /// Where the check service listens over TCP.
     pub listen_tcp: Option<SocketAddr>,
+    /// The certificates of that listener; without them it has no TLS.
+    pub tls: Option<TlsSettings>,
     /// Where the check service listens on a Unix domain socket.
-    pub listen_unix: Option<PathBuf>,
-    /// The permission bits of that socket.
-    pub unix_mode: u32,
+    pub listen_unix: Option<UnixSettings>,
     /// Where the admin listener listens.
     pub admin_listen: Option<SocketAddr>,
     /// How many threads judge requests.

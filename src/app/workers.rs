@@ -1,10 +1,12 @@
 //! The threads that judge requests: each a single-threaded runtime that batches its writes.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -12,6 +14,7 @@ use http_body::Frame;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tonic::body::Body;
@@ -20,6 +23,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::app::io::{Accepted, Io, OpenConnections, OpenGuard};
+use crate::app::tls::Terminator;
 use crate::envoy::frame::OneMessage;
 use crate::envoy::service::{Authorization, CHECK, Engine};
 
@@ -36,11 +40,23 @@ const MAX_METADATA_BYTES: u32 = 1 << 20;
 /// without optimisation takes half of the usual two MiB. It costs memory only as far as it is used.
 const STACK_BYTES: usize = 4 << 20;
 
+/// How long a connection whose certificate is no longer good may take to go: longer than a check has by
+/// default, many times over.
+const WITHDRAWN_GRACE: Duration = Duration::from_secs(5);
+
 /// One worker as the acceptor sees it.
 #[derive(Clone)]
 struct Lane {
-    connections: mpsc::UnboundedSender<(Accepted, OpenGuard)>,
+    connections: mpsc::UnboundedSender<Given>,
     open: Arc<OpenConnections>,
+}
+
+/// A connection on its way to a worker.
+enum Given {
+    /// To be served as it is.
+    Plain(Accepted, OpenGuard),
+    /// To be served after a handshake, if that goes well.
+    ToSecure(std::net::TcpStream, Arc<Terminator>, OpenGuard),
 }
 
 /// Hands connections to workers.
@@ -62,11 +78,20 @@ impl ConnectionCounter {
 impl WorkerHandle {
     /// Gives a connection to the worker with the fewest open ones.
     pub fn give(&self, accepted: Accepted) {
+        self.give_as(|open| Given::Plain(accepted, open));
+    }
+
+    /// The same for one that begins with a TLS handshake, which the worker makes.
+    pub fn give_to_secure(&self, stream: std::net::TcpStream, tls: Arc<Terminator>) {
+        self.give_as(|open| Given::ToSecure(stream, tls, open));
+    }
+
+    fn give_as(&self, given: impl FnOnce(OpenGuard) -> Given) {
         let Some(lane) = self.lanes.iter().min_by_key(|lane| lane.open.count()) else {
             return;
         };
         // A worker that is gone ends the process; the connection is closed by dropping it.
-        let _ = lane.connections.send((accepted, lane.open.open()));
+        let _ = lane.connections.send(given(lane.open.open()));
     }
 }
 
@@ -194,7 +219,7 @@ impl Drop for Told {
 struct Worker<E, H: Health> {
     service: Authorization<E>,
     health: HealthServer<H>,
-    incoming: mpsc::UnboundedReceiver<(Accepted, OpenGuard)>,
+    incoming: mpsc::UnboundedReceiver<Given>,
     stop: watch::Receiver<bool>,
 }
 
@@ -221,12 +246,17 @@ impl<E: Engine, H: Health> Worker<E, H> {
         loop {
             tokio::select! {
                 given = incoming.recv() => match given {
-                    Some((accepted, open)) => match Io::adopt(accepted, open) {
+                    Some(Given::Plain(accepted, open)) => match Io::adopt(accepted, open) {
                         Ok(io) => {
-                            connections.spawn(connection(io, services.clone(), stop.clone()));
+                            let good = pending();
+                            connections.spawn(connection(io, services.clone(), stop.clone(), good));
                         }
-                        Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
+                        Err(error) => not_taken_over(&error),
                     },
+                    Some(Given::ToSecure(stream, tls, open)) => {
+                        // A task of its own: nothing waits for a slow handshake.
+                        connections.spawn(secured(stream, tls, open, services.clone(), stop.clone()));
+                    }
                     None => break,
                 },
                 () = told_to_stop(&mut stop) => break,
@@ -251,9 +281,42 @@ fn told_of_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Serves one connection until it ends; when it is told to stop, sends GOAWAY and answers what is in
-/// flight.
-async fn connection<E: Engine>(io: Io, services: Services<E>, mut stop: watch::Receiver<bool>) {
+fn not_taken_over(error: &std::io::Error) {
+    tracing::warn!(%error, "a connection could not be taken over");
+}
+
+/// Makes a handshake and serves the connection for as long as its certificate is good.
+async fn secured<E: Engine>(
+    stream: std::net::TcpStream,
+    tls: Arc<Terminator>,
+    open: OpenGuard,
+    services: Services<E>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return not_taken_over(&error),
+    };
+    let made = tokio::select! {
+        made = Box::pin(tls.handshake(stream)) => made,
+        () = told_to_stop(&mut stop) => None,
+    };
+    let Some((stream, peer)) = made else { return };
+    let io = Io::secured(stream, open);
+    match peer {
+        None => Box::pin(connection(io, services, stop, pending())).await,
+        Some(peer) => Box::pin(connection(io, services, stop, tls.withdrawn(peer))).await,
+    }
+}
+
+/// Serves one connection until it ends; when it is told to stop, or is no longer good, sends GOAWAY and
+/// answers what is in flight.
+async fn connection<E: Engine>(
+    io: Io,
+    services: Services<E>,
+    mut stop: watch::Receiver<bool>,
+    withdrawn: impl Future<Output = &'static str>,
+) {
     // hyper's bounds against hostile clients would let one caller behind Envoy end the connection that
     // all callers' checks share: Envoy turns each request that is given up into a reset stream, and may
     // pass a caller's trace headers on. Envoy is trusted with as many resets, and with as much metadata,
@@ -272,6 +335,12 @@ async fn connection<E: Engine>(io: Io, services: Services<E>, mut stop: watch::R
         () = told_to_stop(&mut stop) => {
             served.as_mut().graceful_shutdown();
             served.await
+        }
+        reason = withdrawn => {
+            tracing::info!(reason, "the certificate of a connection is no longer good; it is told to go away");
+            served.as_mut().graceful_shutdown();
+            // Whoever does not go by itself has no say in it.
+            tokio::time::timeout(WITHDRAWN_GRACE, served).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

@@ -2,9 +2,10 @@
 
 use std::any::TypeId;
 
-use clap::{Arg, CommandFactory as _, ValueEnum};
+use clap::{Arg, ArgAction, CommandFactory as _, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use crate::app::account::Account;
 use crate::cli::output::Output;
 use crate::cli::{Cli, OK};
 use crate::config::schema::{DIALECT, policy};
@@ -77,8 +78,8 @@ fn setting(argument: &Arg) -> Value {
         json!("integer")
     } else if is(&[TypeId::of::<f64>()]) {
         json!("number")
-    } else if is(&[TypeId::of::<u32>()]) {
-        // Octal: editors read `0660` as a number where it has no quotes.
+    } else if is(&[TypeId::of::<u32>(), TypeId::of::<Account>()]) {
+        // Octal: editors read `0660` as a number where it has no quotes. Users and groups are either.
         json!(["string", "integer"])
     } else {
         if !words.is_empty() {
@@ -94,7 +95,19 @@ fn setting(argument: &Arg) -> Value {
         };
         schema.insert("default".to_owned(), typed.unwrap_or_else(|| json!(text)));
     }
-    schema.insert("type".to_owned(), kind);
+    if matches!(argument.get_action(), ArgAction::Append) {
+        let mut types = vec!["array".to_owned()];
+        match &kind {
+            Value::Array(kinds) => {
+                types.extend(kinds.iter().filter_map(Value::as_str).map(str::to_owned))
+            }
+            kind => types.extend(kind.as_str().map(str::to_owned)),
+        }
+        schema.insert("items".to_owned(), json!({"type": kind}));
+        schema.insert("type".to_owned(), json!(types));
+    } else {
+        schema.insert("type".to_owned(), kind);
+    }
     if let Some(help) = argument.get_help() {
         schema.insert("description".to_owned(), json!(help.to_string()));
     }

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::app::account::Account;
 use crate::app::settings::Settings;
+use crate::app::tls::{ClientName, TlsFiles, TlsSettings};
+use crate::app::unix::UnixSettings;
 use crate::app::{self, Failure};
 use crate::cli::output::Output;
 use crate::cli::{CONFIGURATION, FAILED, OK, USAGE};
@@ -54,6 +57,34 @@ pub(super) struct ServeArgs {
     )]
     listen_tcp: MaybeAddr,
 
+    /// TLS on that listener: a PEM file with its certificate and the intermediate ones. Read again when it
+    /// changes, as are the key and the client CAs
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+
+    /// A PEM file with the certificate's private key
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+
+    /// A PEM file with the CAs that sign the certificates of Envoys: whoever asks for checks must show one.
+    /// It says who may ask, and never who the caller of a request is
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_TLS_CLIENT_CA")]
+    tls_client_ca: Option<PathBuf>,
+
+    /// Which of these certificates may ask: those with this DNS name or SPIFFE ID, compared whole; without
+    /// any, all. Can be given several times; in the environment, names are separated by commas
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "PORTCULLIS_TLS_CLIENT_NAME",
+        value_delimiter = ','
+    )]
+    tls_client_name: Vec<ClientName>,
+
+    /// Whether TLS clients must show a certificate. `none` lets whoever reaches the listener ask for checks
+    #[arg(long, env = "PORTCULLIS_TLS_CLIENT_AUTH", value_enum, default_value_t = ClientAuth::Required)]
+    tls_client_auth: ClientAuth,
+
     /// The Unix domain socket to listen on for checks, or `none`. A stale one is replaced
     #[arg(
         long,
@@ -66,6 +97,34 @@ pub(super) struct ServeArgs {
     /// The socket's permissions, in octal: who may connect is who may write
     #[arg(long, value_name = "MODE", env = "PORTCULLIS_UNIX_MODE", default_value = "0660", value_parser = octal)]
     unix_mode: u32,
+
+    /// The user that the socket is given to, by number or name, if not the process's own
+    #[arg(long, value_name = "USER", env = "PORTCULLIS_UNIX_OWNER")]
+    unix_owner: Option<Account>,
+
+    /// The group that the socket is given to, by number or name, if not the process's own
+    #[arg(long, value_name = "GROUP", env = "PORTCULLIS_UNIX_GROUP")]
+    unix_group: Option<Account>,
+
+    /// Whose processes may connect to the socket, besides those of --unix-allow-gid: a user by number or
+    /// name. Can be given several times; separated by commas in the environment. Without both, the socket's
+    /// permissions alone count
+    #[arg(
+        long,
+        value_name = "USER",
+        env = "PORTCULLIS_UNIX_ALLOW_UID",
+        value_delimiter = ','
+    )]
+    unix_allow_uid: Vec<Account>,
+
+    /// Processes of which primary group may connect to the socket, besides those of --unix-allow-uid
+    #[arg(
+        long,
+        value_name = "GROUP",
+        env = "PORTCULLIS_UNIX_ALLOW_GID",
+        value_delimiter = ','
+    )]
+    unix_allow_gid: Vec<Account>,
 
     /// Where to serve /metrics, /livez, /readyz and /config, or `none`
     #[arg(
@@ -152,6 +211,14 @@ enum Audit {
     /// Standard output
     Stdout,
     /// Nowhere
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ClientAuth {
+    /// A certificate that a client CA has signed
+    Required,
+    /// Nothing
     None,
 }
 
@@ -261,6 +328,83 @@ fn ratio(text: &str) -> Result<f64, String> {
 }
 
 impl ServeArgs {
+    /// Half of a protection is an error, and not none at all.
+    fn tls(&self) -> Result<Option<TlsSettings>, String> {
+        let client_ca = self.tls_client_ca.clone();
+        let (certificate, key) = match (self.tls_cert.clone(), self.tls_key.clone()) {
+            (Some(certificate), Some(key)) => (certificate, key),
+            (None, None) => {
+                let more = [
+                    (client_ca.is_some(), "--tls-client-ca"),
+                    (!self.tls_client_name.is_empty(), "--tls-client-name"),
+                    (
+                        self.tls_client_auth == ClientAuth::None,
+                        "--tls-client-auth",
+                    ),
+                ];
+                return match more.iter().find(|(given, _)| *given) {
+                    None => Ok(None),
+                    Some((_, flag)) => Err(format!(
+                        "{flag} does nothing without TLS: give --tls-cert and --tls-key"
+                    )),
+                };
+            }
+            _ => {
+                return Err("--tls-cert and --tls-key go together: give both or neither".to_owned());
+            }
+        };
+        if self.listen_tcp.0.is_none() {
+            return Err("--tls-cert is for the TCP listener, and --listen-tcp is none".to_owned());
+        }
+        match (self.tls_client_auth, &client_ca) {
+            (ClientAuth::Required, None) => {
+                return Err("--tls-cert needs --tls-client-ca, by which Envoys are told from others; if whoever reaches the listener may ask for checks, say --tls-client-auth none".to_owned());
+            }
+            (ClientAuth::None, Some(_)) => {
+                return Err("--tls-client-auth none contradicts --tls-client-ca".to_owned());
+            }
+            (ClientAuth::None, None) if !self.tls_client_name.is_empty() => {
+                return Err("--tls-client-auth none contradicts --tls-client-name".to_owned());
+            }
+            _ => {}
+        }
+        Ok(Some(TlsSettings {
+            files: TlsFiles {
+                certificate,
+                key,
+                client_ca,
+            },
+            client_names: self.tls_client_name.clone().into(),
+        }))
+    }
+
+    fn unix(&self) -> Result<Option<UnixSettings>, String> {
+        let (owner, group) = (self.unix_owner.clone(), self.unix_group.clone());
+        let path = match self.listen_unix.as_str() {
+            "none" | "" => {
+                let more = [
+                    (owner.is_some(), "--unix-owner"),
+                    (group.is_some(), "--unix-group"),
+                    (!self.unix_allow_uid.is_empty(), "--unix-allow-uid"),
+                    (!self.unix_allow_gid.is_empty(), "--unix-allow-gid"),
+                ];
+                return match more.iter().find(|(given, _)| *given) {
+                    None => Ok(None),
+                    Some((_, flag)) => Err(format!("{flag} does nothing without --listen-unix")),
+                };
+            }
+            path => PathBuf::from(path),
+        };
+        Ok(Some(UnixSettings {
+            path,
+            mode: self.unix_mode,
+            owner,
+            group,
+            allow_uids: self.unix_allow_uid.clone(),
+            allow_gids: self.unix_allow_gid.clone(),
+        }))
+    }
+
     fn settings(self) -> Result<Settings, String> {
         if self.drain_timeout < self.drain_delay {
             return Err("--drain-timeout must not be shorter than --drain-delay".to_owned());
@@ -268,10 +412,8 @@ impl ServeArgs {
         if self.check_timeout.is_zero() {
             return Err("--check-timeout must be longer than nothing".to_owned());
         }
-        let listen_unix = match self.listen_unix.as_str() {
-            "none" | "" => None,
-            path => Some(PathBuf::from(path)),
-        };
+        let tls = self.tls()?;
+        let listen_unix = self.unix()?;
         if self.listen_tcp.0.is_none() && listen_unix.is_none() {
             return Err("nothing to listen on: give --listen-tcp or --listen-unix".to_owned());
         }
@@ -295,8 +437,8 @@ impl ServeArgs {
                 .candidate_policies
                 .filter(|directory| !directory.as_os_str().is_empty()),
             listen_tcp: self.listen_tcp.0,
+            tls,
             listen_unix,
-            unix_mode: self.unix_mode,
             admin_listen: self.admin_listen.0,
             workers: self.workers.map_or(processors.min(4), usize::from),
             check_timeout: self.check_timeout,
@@ -343,6 +485,10 @@ pub(super) fn run(arguments: ServeArgs) -> u8 {
                 policies = %settings.policies.display(),
                 "the policies have mistakes; nothing is served"
             );
+            CONFIGURATION
+        }
+        Err(Failure::Configuration(error)) => {
+            tracing::error!("{error}");
             CONFIGURATION
         }
         Err(Failure::Other(error)) => {

@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::CommandFactory;
+use clap::{Arg, ArgAction, CommandFactory};
 
 use crate::cli::Cli;
-use crate::config::yaml::{self, Limits, Value};
+use crate::config::yaml::{self, Entry, Limits, Value};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 
 /// What names the settings file.
@@ -22,7 +22,11 @@ pub(super) fn with_file(arguments: Vec<OsString>) -> Result<Vec<OsString>, Strin
     let Some(("serve", path)) = subcommand(&arguments).zip(file(&arguments)) else {
         return Ok(arguments);
     };
-    let flags = read(&path, |variable| environment(variable).is_some())?;
+    let flags = read(
+        &path,
+        |variable| environment(variable).is_some(),
+        |flag| is_given(&arguments, flag),
+    )?;
     // Tried first without the command line, so that the file's own mistakes are told as such. What is
     // wrong in the environment is wrong without the file, too.
     let bare = || [OsString::from("portcullis"), OsString::from("serve")].into_iter();
@@ -53,6 +57,14 @@ fn environment(variable: &str) -> Option<OsString> {
     std::env::var_os(variable)
 }
 
+fn is_given(arguments: &[OsString], flag: &str) -> bool {
+    let mut texts = arguments.iter().map(|argument| argument.to_string_lossy());
+    texts.any(|text| {
+        let after = text.strip_prefix(flag);
+        after.is_some_and(|after| after.is_empty() || after.starts_with('='))
+    })
+}
+
 /// The last `--settings`, as for every other flag, or the environment's.
 fn file(arguments: &[OsString]) -> Option<PathBuf> {
     let mut named = None;
@@ -71,7 +83,34 @@ fn file(arguments: &[OsString]) -> Option<PathBuf> {
     named.or_else(|| environment(FILE_VARIABLE).map(PathBuf::from))
 }
 
-fn read(path: &PathBuf, overridden: impl Fn(&str) -> bool) -> Result<Vec<String>, String> {
+/// The values of one setting: one, or a list of them where it takes many.
+fn values<'a>(entry: &'a Entry, many: bool, out: &mut Diagnostics) -> Option<Vec<&'a str>> {
+    let nodes = match &entry.value.value {
+        Value::Sequence(nodes) if many => nodes.iter().collect(),
+        _ => vec![&entry.value],
+    };
+    let mut values = Vec::new();
+    for node in nodes {
+        let Value::Scalar(scalar) = &node.value else {
+            let takes = if many {
+                "one value, or a list"
+            } else {
+                "one value"
+            };
+            let message = format!("`{}` takes {takes}", entry.key);
+            out.push(Diagnostic::error("wrong-type", &node.place, message));
+            return None;
+        };
+        values.push(scalar.text.as_str());
+    }
+    Some(values)
+}
+
+fn read(
+    path: &PathBuf,
+    overridden: impl Fn(&str) -> bool,
+    on_command_line: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, String> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path)
         .map_err(|error| format!("cannot read the settings file {name}: {error}"))?;
@@ -86,14 +125,18 @@ fn read(path: &PathBuf, overridden: impl Fn(&str) -> bool) -> Result<Vec<String>
     };
     let mut flags = Vec::new();
     let command = Cli::command();
-    let known: Vec<String> = command
-        .find_subcommand("serve")
-        .into_iter()
-        .flat_map(|serve| serve.get_arguments())
-        .filter_map(|argument| argument.get_long())
-        .filter(|flag| !matches!(*flag, "settings" | "help"))
-        .map(|flag| flag.replace('-', "_"))
-        .collect();
+    let keys = |wanted: fn(&Arg) -> bool| -> Vec<String> {
+        let serve = command.find_subcommand("serve").into_iter();
+        serve
+            .flat_map(|serve| serve.get_arguments())
+            .filter(|argument| wanted(argument))
+            .filter_map(|argument| argument.get_long())
+            .filter(|flag| !matches!(*flag, "settings" | "help"))
+            .map(|flag| flag.replace('-', "_"))
+            .collect()
+    };
+    let known = keys(|_| true);
+    let many = keys(|argument| matches!(argument.get_action(), ArgAction::Append));
     let empty = matches!(node.value, Value::Null);
     for entry in (!empty)
         .then(|| yaml::mapping(&node, "the settings file", &mut out))
@@ -111,14 +154,16 @@ fn read(path: &PathBuf, overridden: impl Fn(&str) -> bool) -> Result<Vec<String>
             );
             continue;
         }
-        let Value::Scalar(scalar) = &entry.value.value else {
-            let message = format!("`{}` takes one value", entry.key);
-            out.push(Diagnostic::error("wrong-type", &entry.value.place, message));
+        let many = many.contains(&entry.key);
+        let Some(values) = values(entry, many, &mut out) else {
             continue;
         };
         let variable = format!("PORTCULLIS_{}", entry.key.to_uppercase());
-        if !overridden(&variable) {
-            flags.push(format!("--{}={}", entry.key.replace('_', "-"), scalar.text));
+        let flag = format!("--{}", entry.key.replace('_', "-"));
+        // Several values of the file and of the command line would be added up.
+        let replaced = many && on_command_line(&flag);
+        if !(overridden(&variable) || replaced) {
+            flags.extend(values.iter().map(|value| format!("{flag}={value}")));
         }
     }
     if out.has_errors() {

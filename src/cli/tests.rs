@@ -263,6 +263,30 @@ fn a_mistake_in_the_settings_file_is_told_with_the_way_out() {
     }
 }
 
+/// Lists do not add up: the first place that says something counts.
+#[test]
+fn a_list_of_the_command_line_goes_before_the_settings_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("settings.yaml");
+    fs::write(
+        &path,
+        "tls_client_name: [a.test, b.test]\nunix_allow_uid: 7\nunix_allow_gid: [0, envoy]\n",
+    )
+    .unwrap();
+    let with = with_settings(&path, &["--tls-client-name", "c.test"]).unwrap();
+    let of = |flag: &str| {
+        let starts = |word: &&String| word.starts_with(flag);
+        with.iter().filter(starts).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(of("--tls-client-name"), ["--tls-client-name"]);
+    assert_eq!(of("--unix-allow-uid"), ["--unix-allow-uid=7"]);
+    let both = ["--unix-allow-gid=0", "--unix-allow-gid=envoy"];
+    assert_eq!(of("--unix-allow-gid"), both);
+    fs::write(&path, "tls_client_name: {a: b}\n").unwrap();
+    let error = with_settings(&path, &[]).unwrap_err();
+    assert!(error.contains("one value, or a list"), "{error}");
+}
+
 #[test]
 fn only_serve_reads_the_settings_file() {
     let words = ["check", "--settings", "/nowhere"];

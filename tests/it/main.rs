@@ -7,6 +7,9 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+#[path = "../../src/app/tls/test_certificates.rs"]
+mod certificates;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod e2e_answers;
@@ -19,6 +22,8 @@ mod e2e_identity;
 #[cfg(test)]
 mod e2e_issuers;
 mod e2e_language;
+#[cfg(test)]
+mod e2e_listeners;
 #[cfg(test)]
 mod e2e_paths;
 #[cfg(test)]

@@ -226,6 +226,58 @@ fn says_what_is_wrong_with_the_command_line_and_the_settings() {
         (vec!["serve", "--unix-mode", "999"], 2, "octal"),
         (vec!["serve", "--log-level", "=="], 2, "--log-level"),
         (
+            vec!["serve", "--tls-cert", "a.pem"],
+            2,
+            "--tls-cert and --tls-key go together",
+        ),
+        (
+            vec!["serve", "--tls-cert", "a.pem", "--tls-key", "b.pem"],
+            2,
+            "--tls-client-auth none",
+        ),
+        (
+            vec!["serve", "--tls-client-ca", "ca.pem"],
+            2,
+            "does nothing without TLS",
+        ),
+        (
+            vec![
+                "serve",
+                "--listen-tcp=none",
+                "--listen-unix=/x",
+                "--tls-cert=a",
+                "--tls-key=b",
+            ],
+            2,
+            "--listen-tcp is none",
+        ),
+        (
+            vec![
+                "serve",
+                "--tls-cert=a",
+                "--tls-key=b",
+                "--tls-client-ca=c",
+                "--tls-client-auth=none",
+            ],
+            2,
+            "contradicts",
+        ),
+        (
+            vec!["serve", "--tls-client-name", "*.example.com"],
+            2,
+            "without wildcards",
+        ),
+        (
+            vec!["serve", "--unix-allow-uid", "1,,2"],
+            2,
+            "write a number",
+        ),
+        (
+            vec!["serve", "--unix-owner", "envoy"],
+            2,
+            "does nothing without --listen-unix",
+        ),
+        (
             vec!["serve", "--settings", "/nowhere"],
             2,
             "cannot read the settings file",

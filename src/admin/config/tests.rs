@@ -26,6 +26,7 @@ fn configured() -> Configured {
         pipeline: Arc::new(World::new(GOOD).pipeline),
         enforced,
         candidate: None,
+        listeners: Box::new(Vec::new),
     }
 }
 
@@ -49,6 +50,7 @@ async fn says_what_serves() {
             "fingerprint": "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
             "policies": 1, "routes": 1, "consumers": 0, "authenticators": 0, "stale": false,
             "error_count": 0, "errors": [], "warnings": [], "waiting_for_keys": [],
+            "listeners": [],
         })
     );
     let (status, text) = get(&configured, Some("format=text")).await;
