@@ -106,8 +106,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "GROUP", env = "PORTCULLIS_UNIX_GROUP")]
     unix_group: Option<Account>,
 
-    /// Whose processes may connect to the socket, besides those of --unix-allow-gid: a user by number or
-    /// name. Can be given several times; separated by commas in the environment. Without both, the socket's
+    /// A user, by number or name, whose processes may connect to the socket. Can be given several times;
+    /// separated by commas in the environment. Where neither users nor groups are given, the socket's
     /// permissions alone count
     #[arg(
         long,
@@ -117,7 +117,8 @@ pub(super) struct ServeArgs {
     )]
     unix_allow_uid: Vec<Account>,
 
-    /// Processes of which primary group may connect to the socket, besides those of --unix-allow-uid
+    /// A group, by number or name: processes that have it as their primary one may connect to the socket,
+    /// too
     #[arg(
         long,
         value_name = "GROUP",

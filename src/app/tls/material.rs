@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{Error as Pem, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -51,7 +51,7 @@ pub enum Unusable {
     Unreadable(File, String),
     /// A file is no PEM, or ends in the middle of it.
     #[error("{0} is no whole PEM file: {1}")]
-    NoPem(File, String),
+    NoPem(File, &'static str),
     /// A file holds nothing of what is looked for.
     #[error("{0} holds no {1}")]
     Empty(File, &'static str),
@@ -223,7 +223,7 @@ impl Terms {
 
 fn certificates(file: File, bytes: &Secret) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes.expose()).collect();
-    let read = read.map_err(|error| Unusable::NoPem(file.clone(), error.to_string()))?;
+    let read = read.map_err(|error| Unusable::NoPem(file.clone(), why_no_pem(&error)))?;
     if read.is_empty() {
         return Err(Unusable::Empty(file, "certificate in PEM"));
     }
@@ -231,15 +231,23 @@ fn certificates(file: File, bytes: &Secret) -> Result<Vec<CertificateDer<'static
 }
 
 fn private_key(file: File, bytes: &Secret) -> Result<PrivateKeyDer<'static>, Unusable> {
-    use rustls::pki_types::pem::Error as Pem;
     PrivateKeyDer::from_pem_slice(bytes.expose()).map_err(|error| match error {
         Pem::NoItemsFound => Unusable::Empty(
             file,
             "private key in PEM that is not encrypted (PKCS #8, PKCS #1 or SEC 1)",
         ),
-        // The library's other texts name the kind of a section, and nothing of what is in it.
-        error => Unusable::NoPem(file, error.to_string()),
+        error => Unusable::NoPem(file, why_no_pem(&error)),
     })
+}
+
+/// In words of ours: the library's repeat lines of the file.
+const fn why_no_pem(error: &Pem) -> &'static str {
+    match error {
+        Pem::MissingSectionEnd { .. } => "its last section has no end",
+        Pem::IllegalSectionStart { .. } => "a section does not begin as it should",
+        Pem::Base64Decode(_) => "a section is no base64",
+        _ => "it cannot be read",
+    }
 }
 
 /// When each certificate expires; with `authorities`, each must be one that may sign others.
