@@ -47,8 +47,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("opentelemetry", &["telemetry", "app"]),
     ("opentelemetry_sdk", &["telemetry", "app"]),
     ("jsonwebtoken", &["authn", "policy::compile"]),
-    ("sfv", &["authn::http_signature"]),
-    ("x509_parser", &["authn"]),
+    ("sfv", &["authn::http_signature", "request::peer"]),
+    ("x509_parser", &["authn", "app::tls"]),
     ("webpki", &["authn"]),
     ("cel", &["policy::expression"]),
     (
