@@ -66,6 +66,7 @@ corpus! {
     corpus_tenants = "tenants";
     corpus_tokens = "tokens";
     corpus_trees = "trees";
+    corpus_workloads = "workloads";
 }
 
 fn read(policy: &str) -> (Option<Suite>, Diagnostics) {

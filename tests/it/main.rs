@@ -20,6 +20,8 @@ mod e2e_identity;
 mod e2e_issuers;
 mod e2e_language;
 #[cfg(test)]
+mod e2e_mtls;
+#[cfg(test)]
 mod e2e_paths;
 #[cfg(test)]
 mod e2e_pins;

@@ -9,6 +9,7 @@ pub mod envoy;
 pub mod envoy_config;
 pub mod portcullis;
 pub mod ports;
+pub mod tls;
 pub mod upstream;
 
 mod header_lines;
