@@ -7,6 +7,7 @@ use crate::authn::jwt::DEFAULT_ALGORITHMS;
 use crate::authn::jwt::claims::DEFAULT_CLOCK_SKEW_SECONDS;
 use crate::authn::key_set::algorithm_name;
 use crate::authn::{Authenticator, From};
+use crate::policy::diff::mtls;
 use crate::policy::diff::route::Reads;
 use crate::policy::diff::{Difference, Effect, NamedChange, Side, full_name};
 use crate::policy::source::{
@@ -52,6 +53,9 @@ pub(super) fn compare(
                 }
                 (Some(KindSource::Jwt(was)), Some(KindSource::Jwt(is))) => {
                     compare_jwt(was, is, (old, new), reads, &mut differences);
+                }
+                (Some(KindSource::Mtls(was)), Some(KindSource::Mtls(is))) => {
+                    mtls::compare(was, is, (old, new), &mut differences);
                 }
                 _ => {
                     let text = "proves callers in another way";
@@ -202,7 +206,7 @@ fn algorithms(jwt: &JwtSource) -> BTreeSet<String> {
     jwt.algorithms.iter().map(|one| one.value.clone()).collect()
 }
 
-fn compare_sets(
+pub(super) fn compare_sets(
     was: &BTreeSet<String>,
     is: &BTreeSet<String>,
     what: &str,
