@@ -10,9 +10,15 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use portcullis::authn::certificate::PeerCertificate;
 use portcullis::authn::chain::Bundles;
 use portcullis::authn::chain::bundle::TrustBundle;
-use portcullis::authn::spiffe::TrustDomain;
+use portcullis::authn::mtls::known::peer_cache;
+use portcullis::authn::mtls::rules::{BundleCell, Rules, Selection, Workloads};
+use portcullis::authn::mtls::{Mtls, PeerConsumers};
+use portcullis::authn::spiffe::{TrustDomain, TrustDomains};
 use portcullis::clock::Timestamp;
+use portcullis::headers::Headers;
 use portcullis::request::peer;
+use portcullis::request::peer::sources::{Handed, PeerSources};
+use portcullis::request::raw::RawPeer;
 use portcullis::secret::Digest;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -45,6 +51,33 @@ fn run(c: &mut Criterion) {
             known
                 .get(&Digest::of(black_box(&raw)))
                 .is_some_and(|leaf| leaf.judge_time(NOW).is_ok())
+        });
+    });
+    let mesh = Mtls::new(
+        "mesh".into(),
+        Rules::Workloads(Workloads {
+            trust_domains: TrustDomains::new([TrustDomain::parse(b"td").unwrap()]),
+            selection: Selection {
+                allow: None,
+                except: Vec::new(),
+            },
+            bundles: Some(BundleCell::new(bundles.clone(), 1)),
+            revocation: None,
+        }),
+        PeerConsumers::default(),
+        peer_cache(),
+        1,
+    );
+    let peer = RawPeer {
+        certificate: raw.clone().into(),
+        principal: "spiffe://td/ns/billing/sa/worker".into(),
+        ..RawPeer::default()
+    };
+    let headers = Headers::default();
+    c.bench_function("known: as a request has it judged", |b| {
+        b.iter(|| {
+            let handed = Handed::new(black_box(&peer), &headers, PeerSources::default());
+            mesh.judge(&handed, handed.digest(), NOW).unwrap()
         });
     });
     c.bench_function("new: decode and parse", |b| {

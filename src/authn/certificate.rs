@@ -171,10 +171,7 @@ impl PeerCertificate {
     /// What Envoy calls it in `source.principal`: the first URI SAN, else the first DNS SAN, else the subject.
     pub fn principal(&self) -> String {
         let name = self.uris.first().or_else(|| self.dns_names.first());
-        name.map_or_else(
-            || name::as_envoy_writes(&self.subject).to_string(),
-            ToString::to_string,
-        )
+        name.map_or_else(|| name::as_envoy_writes(&self.subject), ToString::to_string)
     }
 
     /// Holds the certificate against `source.principal`, which Envoy makes of the same one: the first URI SAN,

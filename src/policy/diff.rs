@@ -11,6 +11,7 @@ mod authenticators;
 mod consumers;
 mod defaults;
 mod demand;
+mod mtls;
 mod revocations;
 mod route;
 mod routing;

@@ -68,6 +68,7 @@ corpus! {
     corpus_tokens = "tokens";
     corpus_trees = "trees";
     corpus_webhooks = "webhooks";
+    corpus_workloads = "workloads";
 }
 
 fn read(policy: &str) -> (Option<Suite>, Diagnostics) {

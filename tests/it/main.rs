@@ -24,6 +24,7 @@ mod e2e_issuers;
 mod e2e_language;
 #[cfg(test)]
 mod e2e_listeners;
+mod e2e_mtls;
 #[cfg(test)]
 mod e2e_paths;
 #[cfg(test)]

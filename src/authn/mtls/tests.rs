@@ -39,7 +39,8 @@ pub(super) fn peer(name: &str) -> RawPeer {
 pub(super) fn encoded(file: &[u8]) -> String {
     let text = std::str::from_utf8(file).unwrap();
     let end = "-----END CERTIFICATE-----\n";
-    let first = &text[..text.find(end).unwrap() + end.len()];
+    let (first, _) = text.split_once(end).unwrap();
+    let first = format!("{first}{end}");
     let escaped = |c: char| match c {
         'A'..='Z' | 'a'..='z' | '0'..='9' | '-' => c.to_string(),
         _ => format!("%{:02X}", u32::from(c)),

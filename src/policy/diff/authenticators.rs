@@ -9,6 +9,7 @@ use crate::authn::jwt::DEFAULT_ALGORITHMS;
 use crate::authn::jwt::claims::DEFAULT_CLOCK_SKEW_SECONDS;
 use crate::authn::key_set::algorithm_name;
 use crate::authn::{Authenticator, From};
+use crate::policy::diff::mtls;
 use crate::policy::diff::route::Reads;
 use crate::policy::diff::{Difference, Effect, NamedChange, Side, full_name};
 use crate::policy::source::{
@@ -57,6 +58,9 @@ pub(super) fn compare(
                 }
                 (Some(KindSource::Signed(was)), Some(KindSource::Signed(is))) => {
                     signed::compare(was, is, &mut differences);
+                }
+                (Some(KindSource::Mtls(was)), Some(KindSource::Mtls(is))) => {
+                    mtls::compare(was, is, (old, new), &mut differences);
                 }
                 _ => {
                     let text = "proves callers in another way";
@@ -207,7 +211,7 @@ fn algorithms(jwt: &JwtSource) -> BTreeSet<String> {
     jwt.algorithms.iter().map(|one| one.value.clone()).collect()
 }
 
-fn compare_sets(
+pub(super) fn compare_sets(
     was: &BTreeSet<String>,
     is: &BTreeSet<String>,
     what: &str,

@@ -50,6 +50,7 @@ pub(super) fn compare(old: &Side<'_>, new: &Side<'_>, reads: &Reads) -> Vec<Name
                 }
             }
             compare_claims(was, is, &mut differences);
+            compare_peers(was, is, &mut differences);
             NamedChange {
                 what: "consumer",
                 name: name.clone(),
@@ -381,6 +382,30 @@ fn compare_keys(was: &Record<'_>, is: &Record<'_>, reads: &Reads, out: &mut Vec<
     let key = format!("the key `{}`", is.id);
     compare_ends(&key, was.expires, is.expires, reads, out);
     compare_scopes(&key, &was.scopes, &is.scopes, reads, out);
+}
+
+/// A certificate that belongs to a consumer has its scopes and is bound by its expiry, addresses and environment.
+fn compare_peers(was: Option<&Known<'_>>, is: Option<&Known<'_>>, out: &mut Vec<Difference>) {
+    let peers = |known: &Known<'_>| -> BTreeSet<(String, String)> {
+        let lists = known.source.credentials.iter();
+        let all = lists.flat_map(|list| list.value.iter().map(move |one| (&list.name.value, one)));
+        all.filter_map(|(authenticator, credential)| match &credential.kind {
+            CredentialKind::Peer(peer) => Some((authenticator.clone(), peer.told())),
+            _ => None,
+        })
+        .collect()
+    };
+    let before = was.map(peers).unwrap_or_default();
+    let after = is.map(peers).unwrap_or_default();
+    for (authenticator, peer) in after.difference(&before) {
+        let text = format!("certificates of `{authenticator}` with `{peer}` count as its own");
+        out.push(Difference::new(Effect::Changed, text));
+    }
+    for (authenticator, peer) in before.difference(&after) {
+        let text =
+            format!("certificates of `{authenticator}` with `{peer}` are not bound to it any more");
+        out.push(Difference::new(Effect::Changed, text));
+    }
 }
 
 /// Authenticator, claim and value.

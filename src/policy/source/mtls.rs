@@ -63,6 +63,23 @@ pub struct PeerSource {
 }
 
 impl PeerSource {
+    /// As an operator reads it.
+    pub fn told(&self) -> String {
+        let mut text = format!("{}: {}", self.named_by, self.name.value);
+        let beside = match self.named_by {
+            "namespace" => "service_account",
+            "serial" => "issuer",
+            _ => "value",
+        };
+        let more = [(beside, &self.with), ("trust_domain", &self.trust_domain)];
+        for (key, said) in more {
+            if let Some(said) = said {
+                text.push_str(&format!(", {key}: {}", said.value));
+            }
+        }
+        text
+    }
+
     /// The same without places, to tell one from another.
     pub fn words(&self) -> [&str; 4] {
         fn said(text: &Option<Located<String>>) -> &str {

@@ -125,7 +125,15 @@ impl<'r> Handed<'r> {
             headers,
             sources,
         } = self;
-        let mut parts: Vec<&[u8]> = vec![&peer.certificate, &peer.principal];
+        let hops = match sources.xfcc {
+            None => [0, 0],
+            Some(Trust::SanitizeSet) => [1, 0],
+            Some(Trust::Hops(hops)) => [2, hops.get()],
+        };
+        let [how, hops] = hops;
+        let counts = [sources.certificate, sources.principal, sources.client_cert].map(u8::from);
+        let counts = [counts.as_slice(), &[how, hops]].concat();
+        let mut parts: Vec<&[u8]> = vec![&counts, &peer.certificate, &peer.principal];
         for (counts, name) in [
             (sources.xfcc.is_some(), xfcc::NAME),
             (sources.client_cert, client_cert::LEAF),

@@ -116,7 +116,7 @@ impl Request {
         timeout(DEADLINE, exchange_h2(addr, request)).await?
     }
 
-    fn h1_bytes(&self) -> Vec<u8> {
+    pub(super) fn h1_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend_from_slice(self.method.as_bytes());
         bytes.push(b' ');

@@ -10,6 +10,7 @@ pub mod envoy_config;
 pub mod portcullis;
 pub mod ports;
 pub mod signers;
+pub mod tls;
 pub mod upstream;
 
 mod header_lines;
