@@ -12,14 +12,17 @@ Nothing here passes or fails by a time: it prints what it saw. Linux only, as it
 from __future__ import annotations
 
 import argparse
+import hashlib
 import http.client
 import json
 import os
+import shutil
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -48,6 +51,7 @@ def main() -> int:
         subprocess.run([programs["load"], "prepare", directory], check=True)
         at_rest(programs["portcullis"], directory)
         compare(options, programs, directory)
+        reloading(options, programs, directory)
     return 0
 
 
@@ -178,6 +182,74 @@ def compare(options: argparse.Namespace, programs: dict[str, str], directory: Pa
     finally:
         for server in servers.values():
             server.stop()
+
+
+def reloading(options: argparse.Namespace, programs: dict[str, str], directory: Path) -> None:
+    """What checks wait for while 10,000 routes and 10,000 consumers are compiled and swapped, next to before."""
+    policies = directory / "large"
+    shutil.copytree(directory / "policies", policies)
+    write_many(policies)
+    admin, path = free_port(), directory / "reload.sock"
+    listening = ["--listen-unix", str(path), "--listen-tcp", "none", "--admin-listen", f"127.0.0.1:{admin}"]
+    server = portcullis(programs["portcullis"], policies, *listening, "--workers", "1", "--check-timeout", "10s")
+    server.wait_until(lambda: answers_200(admin, "/readyz"))
+    label, check, expected = SCENARIOS[0]
+    command = [
+        programs["load"], "run", "--unix", str(path), "--pid", server.process.pid, "--check", directory / check,
+        "--expect", expected, "--checks", options.checks, "--connections", 1, "--streams", 1,
+    ]  # fmt: skip
+    try:
+        print(f"\n10,000 routes and 10,000 consumers, {label}, one call in flight, nothing pinned")
+        for name, every in (("before", None), ("during reloads", 1.0)):
+            done, stop = [0], threading.Event()
+            writer = threading.Thread(target=change_policies, args=(policies, every, stop, done))
+            before = generations(admin)
+            writer.start()
+            results = [run_load(command, None) for _ in range(3)]
+            stop.set()
+            writer.join()
+            figures = ", ".join(
+                f"{field} {statistics.median(one[f'{field}_us'] for one in results):.0f} us"
+                for field in ("p50", "p99", "p999")
+            )
+            print(f"  {name}: {figures}; {generations(admin) - before:.0f} reloads")
+    finally:
+        server.stop()
+
+
+def write_many(policies: Path) -> None:
+    for file in range(10):
+        routes = [
+            f"      - {{path: '/v{file}/{number}/{{id}}', methods: [GET], scopes: [orders:read]}}\n"
+            for number in range(1_000)
+        ]
+        text = f"policies:\n  many-{file}:\n    hosts: [many-{file}.example.com]\n    authenticate: many\n    routes:\n"
+        (policies / f"many-{file}.yaml").write_text(text + "".join(routes))
+    keys = [
+        f"  partner-{number}: {{scopes: [orders:read], credentials: {{many: [{{id: k{number}, "
+        f"hash: 'sha256:{hashlib.sha256(str(number).encode()).hexdigest()}'}}]}}}}\n"
+        for number in range(10_000)
+    ]
+    (policies / "many-consumers.yaml").write_text("consumers:\n" + "".join(keys))
+    (policies / "many.yaml").write_text("authenticators: {many: {api_key: {from: [{header: x-many-key}]}}}\n")
+
+
+def change_policies(policies: Path, every: float | None, stop: threading.Event, done: list[int]) -> None:
+    while every and not stop.wait(every):
+        done[0] += 1
+        beside = policies / ".changed"
+        beside.write_text(f"roles: {{role-{done[0]}: {{scopes: [orders:read]}}}}\n")
+        beside.rename(policies / "changed.yaml")
+
+
+def generations(admin: int) -> float:
+    """How often policies were taken up, as the metrics count it."""
+    connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=5)
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    counted = [line for line in lines if line.startswith("portcullis_config_reloads_total") and 'outcome="loaded"' in line]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in counted)
 
 
 def endpoint(options: argparse.Namespace, directory: Path, name: str) -> tuple[list[str], list[str]]:

@@ -116,7 +116,7 @@ pub(crate) fn compile_with(
             set,
             &ReferredFiles::read(set.referred_files().map(Path::to_owned)),
             true,
-            &crate::policy::compile::Secrets::default(),
+            &compile::Secrets::default(),
             out,
         ),
         replays: ReplayMemories::default(),
