@@ -567,7 +567,7 @@ pub static REVOCATION: Shape = Shape::new(
         key(
             "credential",
             &TEXT,
-            "An API key's id, or a token's `jti`, with any authenticator.",
+            "An API key's id, a token's `jti`, or a certificate's fingerprint, with any authenticator.",
         ),
         key("jti", &TEXT, "A token's `jti`."),
         key("session", &TEXT, "The `sid` of tokens."),
