@@ -303,6 +303,44 @@ async fn a_partners_authority_vouches_for_its_own_trust_domain_only() {
     assert!(record["principal"].is_null());
 }
 
+/// C4: a listener that lets everybody in and leaves the judgement to others.
+#[tokio::test(flavor = "multi_thread")]
+async fn c4_an_unverified_chain_is_refused_where_bundles_are_given() {
+    let mesh = Mesh::new();
+    let stranger = Authority::new("mesh");
+    let forger = stranger.issue("worker", vec![uri(WORKER)]);
+    let policies = POLICIES.replace(
+        "trust_domains: [td],",
+        "trust_domains: [td], bundles: {td: {file: td.pem}},",
+    );
+    let directory = policy_directory(&policies);
+    tls::write(
+        &policies_of(directory.path()),
+        "td.pem",
+        &mesh.authority.pem,
+    );
+    let world = World::of(directory, &[], |config| {
+        let trusted = [mesh.authority.pem.as_str()];
+        terminating(config, &mesh.server, &trusted, "SANITIZE", false).raw_patch(|json| {
+            let context = json.pointer_mut(&format!(
+                "{FILTER_CHAIN}/transport_socket/typed_config/common_tls_context/validation_context"
+            ));
+            context.expect("a validation context")["trust_chain_verification"] =
+                "ACCEPT_UNTRUSTED".into();
+        })
+    })
+    .await;
+    for (client, status) in [(&mesh.worker, 200), (&forger, 401)] {
+        let answer = mesh.send(&get("/work"), &world.envoy, client).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+    let record = world
+        .portcullis
+        .wait_for_audit(|line| line["reason"] == "certificate_untrusted")
+        .await;
+    assert!(record["principal"].is_null());
+}
+
 /// An edge Envoy that asks for certificates in front of one that knows the edge by its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_envoys_in_a_chain() {

@@ -567,7 +567,7 @@ pub static REVOCATION: Shape = Shape::new(
         key(
             "credential",
             &TEXT,
-            "The id of a key, or a token's `jti`, with any authenticator.",
+            "The id of a key, a token's `jti`, or a certificate's fingerprint, with any authenticator.",
         ),
         key("jti", &TEXT, "A token's `jti`."),
         key("session", &TEXT, "The `sid` of tokens."),
