@@ -1,6 +1,6 @@
 //! `hmac`: a request proven by a secret that both sides hold.
 //!
-//! Three dialects. The [own](own) scheme always covers all that matters, and `docs/hmac-scheme.md` is its
+//! Three dialects. The [own] scheme always covers all that matters, and `docs/hmac-scheme.md` is its
 //! specification. The other two are read for partners who sign already: the draft that came before
 //! RFC 9421 ([`cavage`]), and what Kong's `hmac-auth` made of it ([`kong`]). Those let a client choose what it
 //! signs, so here they have to cover method, target, host, time and body, or are refused.

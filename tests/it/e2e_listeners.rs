@@ -470,7 +470,7 @@ async fn what_cannot_be_used_at_the_start_ends_it_with_a_clear_text() {
         key_pem: other.key_pem,
     };
     let cut = Leaf {
-        pem: server.pem[..100].to_owned(),
+        pem: server.pem.chars().take(100).collect(),
         key_pem: server.key_pem.clone(),
     };
     let unix = ["--listen-unix", &socket];

@@ -64,6 +64,10 @@ impl Mesh {
 const FILTER_CHAIN: &str = "/static_resources/listeners/0/filter_chains/0";
 
 /// An Envoy that asks for client certificates, and treats XFCC so.
+#[expect(
+    clippy::panic,
+    reason = "a test that cannot be set up has nothing to tell"
+)]
 fn terminating(
     config: EnvoyConfig,
     server: &Identity,
@@ -73,11 +77,16 @@ fn terminating(
 ) -> EnvoyConfig {
     let socket = tls::downstream(server, trusted, required);
     config.include_peer_certificate(true).raw_patch(|json| {
-        json.pointer_mut(FILTER_CHAIN).expect("a chain")["transport_socket"] = socket;
-        let manager = json.pointer_mut(HCM).expect("a connection manager");
-        manager["forward_client_cert_details"] = forward.into();
-        manager["set_current_client_cert_details"] =
+        let at = |json: &mut Value, path: &str, key: &str, value: Value| {
+            let found = json.pointer_mut(path);
+            let found = found.unwrap_or_else(|| panic!("the configuration has no {path}"));
+            found[key] = value;
+        };
+        at(json, FILTER_CHAIN, "transport_socket", socket.clone());
+        at(json, HCM, "forward_client_cert_details", forward.into());
+        let details =
             json!({"subject": true, "cert": true, "chain": true, "dns": true, "uri": true});
+        at(json, HCM, "set_current_client_cert_details", details);
     })
 }
 

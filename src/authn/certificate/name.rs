@@ -168,7 +168,7 @@ pub(crate) fn as_envoy_writes(name: &str) -> String {
     out
 }
 
-/// Brings a name that a person wrote into the form of [`read`]: short names of any case or in numbers, spaces
+/// Brings a name that a person wrote into the form of `read`: short names of any case or in numbers, spaces
 /// after commas, and every way of escaping (RFC 4514 section 3).
 ///
 /// # Errors

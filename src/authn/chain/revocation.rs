@@ -38,7 +38,7 @@ pub enum BadRevocationList {
         "revocation lists that are deltas, indirect, or for some reasons only are not supported: {0}"
     )]
     Unsupported(String),
-    /// More than [`MAX_LISTS`].
+    /// More than `MAX_LISTS`.
     #[error("there are more than 1,000 revocation lists")]
     TooMany,
 }

@@ -556,7 +556,7 @@ fn c2_headers_and_names_count_only_where_the_deployment_says_so() {
             "Envoy's element",
             xfcc(Some(Trust::SanitizeSet)),
             Some(&forged),
-            principal.clone(),
+            principal,
             Reason::Allowed,
         ),
         (
@@ -591,7 +591,7 @@ fn c2_headers_and_names_count_only_where_the_deployment_says_so() {
             "a name without a principal",
             xfcc(hops(1)),
             Some("URI=spiffe://td/ns/a/sa/b"),
-            none.clone(),
+            none,
             Reason::PeerSourcesDisagree,
         ),
         (

@@ -8,7 +8,7 @@ use super::encoding::decoded;
 use super::scope::Fields;
 use super::{ALGORITHM, MAX_EXPIRES_SECONDS, malformed};
 
-/// The parameters that make a presigned URL, as they are spelt. [`SIGNATURE`] is the one that is not
+/// The parameters that make a presigned URL, as they are spelt. `SIGNATURE` is the one that is not
 /// signed.
 pub const CREDENTIAL_PARAMETERS: [&str; 7] = [
     "X-Amz-Algorithm",
