@@ -82,10 +82,14 @@ impl Allow {
         observer.note(|| plan.observed(&facts, planned.as_ref(), observer));
         let (set, absent) = planned?;
         let is_set = |name: &[u8]| set.iter().any(|(set, _)| set.as_bytes() == name);
+        let peer = request.peer_sources();
+        let names = request.headers().iter().map(|(name, _)| name);
+        let forged = names.filter(|name| peer.is_forged(name) && !is_set(name));
         let carried: Vec<Bytes> = route
             .owned
             .managed
             .carried(request.headers(), is_set)
+            .chain(forged)
             .map(|name| request.headers().share(name))
             .collect();
         speakable(&carried, &stripped)?;
@@ -95,7 +99,7 @@ impl Allow {
             set,
             absent,
             carried,
-            peer: request.peer_sources(),
+            peer,
             stripped,
             identity,
             route,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::authn::jwt::TokenCache;
 use crate::authn::mtls::known::{PeerCache, peer_cache};
 use crate::authn::replay::ReplayMemories;
-use crate::config::inputs::Inputs;
+use crate::config::inputs::{Inputs, ReferredFiles};
 use crate::config::load::{RevocationFiles, TenantInputs};
 use crate::config::{certificates, secrets};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
@@ -32,13 +32,21 @@ pub struct Snapshot {
     /// Whether each tenant is served by what it wrote last.
     pub tenants_are_current: bool,
     /// What serves of each tenant, for the snapshot after this one.
-    tenants: BTreeMap<String, Arc<PolicySet>>,
+    tenants: BTreeMap<String, Good>,
     /// All secrets, for the snapshot after this one.
     secrets: Secrets,
     /// What was used once, for this snapshot and all after it.
     replays: ReplayMemories,
     /// Peers that were judged before, for this snapshot and all after it.
     peers: PeerCache,
+}
+
+/// What serves of one tenant.
+#[derive(Clone)]
+struct Good {
+    set: Arc<PolicySet>,
+    /// The files that it refers to, as they were compiled.
+    files: Arc<ReferredFiles>,
 }
 
 impl Snapshot {
@@ -80,16 +88,10 @@ impl Snapshot {
             previous.map_or_else(ReplayMemories::default, |previous| previous.replays.clone());
         let known_secrets =
             previous.map_or_else(Secrets::default, |previous| previous.secrets.clone());
-        let secrets_of = |set: &PolicySet, out: &mut Diagnostics| {
-            secrets::read(
-                set,
-                &inputs.files,
-                inputs.needs_secrets,
-                &known_secrets,
-                out,
-            )
+        let secrets_of = |set: &PolicySet, files: &ReferredFiles, out: &mut Diagnostics| {
+            secrets::read(set, files, inputs.needs_secrets, &known_secrets, out)
         };
-        let mut kept_secrets = secrets_of(&inputs.set, out);
+        let mut kept_secrets = secrets_of(&inputs.set, &inputs.files, out);
         let peers = previous.map_or_else(peer_cache, |previous| previous.peers.clone());
         let ports = Ports {
             key_sets: prepared.by_authenticator,
@@ -106,14 +108,15 @@ impl Snapshot {
         if out.has_errors() {
             return None;
         }
-        let mut attempt = |name: &str, set: &Arc<PolicySet>, out: &mut Diagnostics| {
-            let prepared = jwks::prepare(set, &inputs.files, &known, out);
+        let mut attempt = |name: &str, good: Good, out: &mut Diagnostics| {
+            let (set, files) = (&*good.set, &*good.files);
+            let prepared = jwks::prepare(set, files, &known, out);
             let ports = Ports {
                 key_sets: prepared.by_authenticator,
                 token_cache: token_cache.clone(),
-                secrets: secrets_of(set, out),
+                secrets: secrets_of(set, files, out),
                 replays: replays.clone(),
-                certificates: certificates::read(set, &inputs.files, out),
+                certificates: certificates::read(set, files, out),
                 peers: peers.clone(),
             };
             let tenant = root.tenant(name, set, &ports, out)?;
@@ -127,7 +130,10 @@ impl Snapshot {
                     fetches.push(fetch);
                 }
             }
-            Some((tenant, Arc::clone(set)))
+            Some((tenant, good))
+        };
+        let files_of = |set: &PolicySet, before: &ReferredFiles| {
+            Arc::new(inputs.files.or(before, set.referred_files()))
         };
         let mut problems = Diagnostics::default();
         let (mut compiled, mut good) = (Vec::new(), BTreeMap::new());
@@ -141,7 +147,9 @@ impl Snapshot {
                 let serves = if foreign.has_errors() {
                     None
                 } else {
-                    attempt(name, &tenant.set, &mut found)
+                    let files = files_of(&tenant.set, &ReferredFiles::default());
+                    let set = Arc::clone(&tenant.set);
+                    attempt(name, Good { set, files }, &mut found)
                 };
                 found.append(foreign);
                 let usable = !found.has_errors();
@@ -155,9 +163,20 @@ impl Snapshot {
             {
                 problems.push(no_files(name, place, before.is_some()));
             }
-            let serves = serves.or_else(|| attempt(name, before?, &mut Diagnostics::default()));
-            if let Some((_, set)) = &serves {
-                good.insert(name.to_owned(), Arc::clone(set));
+            // With what its files hold now, where that can be used, as a secret may have changed with them.
+            let serves = serves.or_else(|| {
+                let before = before?;
+                let newer = Good {
+                    files: files_of(&before.set, &before.files),
+                    ..before.clone()
+                };
+                [newer, before.clone()].into_iter().find_map(|good| {
+                    let mut found = Diagnostics::default();
+                    attempt(name, good, &mut found).filter(|_| !found.has_errors())
+                })
+            });
+            if let Some((_, serving)) = &serves {
+                good.insert(name.to_owned(), serving.clone());
             }
             compiled.push((name, serves.map(|(tenant, _)| tenant)));
         }

@@ -10,9 +10,11 @@ mod name;
 #[cfg(test)]
 mod test_certificates;
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -39,6 +41,10 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// refused without reading a byte.
 const MAX_HANDSHAKES: usize = 256;
 
+/// The most of them from one address: who connects and says nothing keeps out itself first. A restarted Envoy
+/// connects once per worker.
+const MAX_HANDSHAKES_PER_ADDRESS: usize = 64;
+
 /// The longest that a connection is left alone before its certificate is judged again: the wall clock may
 /// be set while it waits.
 const LOOK_AGAIN: Duration = Duration::from_secs(60 * 60);
@@ -60,6 +66,7 @@ pub struct Terminator {
     handshake_timeout: Duration,
     max_handshakes: usize,
     under_way: AtomicUsize,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
     failed: [(AtomicU64, Seldom); Failure::ALL.len()],
     crowded_out: (AtomicU64, Seldom),
     withdrawn: AtomicU64,
@@ -78,12 +85,30 @@ struct FilesState {
 pub struct Peer(Vec<CertificateDer<'static>>);
 
 /// One handshake under way.
-struct Slot<'a>(&'a AtomicUsize);
+struct Slot<'a> {
+    of: &'a Terminator,
+    /// Where it was counted as one of an address.
+    address: Option<IpAddr>,
+}
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.of.under_way.fetch_sub(1, Ordering::Relaxed);
+        let Some(address) = self.address else {
+            return;
+        };
+        let mut all = lock(&self.of.by_address);
+        if let Some(of_it) = all.get_mut(&address) {
+            *of_it -= 1;
+            if *of_it == 0 {
+                all.remove(&address);
+            }
+        }
     }
+}
+
+fn lock(all: &Mutex<HashMap<IpAddr, usize>>) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is known of the certificates in use.
@@ -112,6 +137,7 @@ impl Terminator {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             max_handshakes: MAX_HANDSHAKES,
             under_way: AtomicUsize::new(0),
+            by_address: Mutex::default(),
             failed: Default::default(),
             crowded_out: Default::default(),
             withdrawn: AtomicU64::new(0),
@@ -129,7 +155,9 @@ impl Terminator {
         &self,
         stream: TcpStream,
     ) -> Option<(TlsStream<TcpStream>, Option<Peer>)> {
-        let Some(_slot) = self.slot() else {
+        let from = stream.peer_addr();
+        let address = from.as_ref().ok().map(SocketAddr::ip);
+        let Some(_slot) = self.slot(address) else {
             self.crowded_out.0.fetch_add(1, Ordering::Relaxed);
             if let Some(more) = self.crowded_out.1.due(Instant::now()) {
                 tracing::warn!(
@@ -139,7 +167,6 @@ impl Terminator {
             }
             return None;
         };
-        let from = stream.peer_addr();
         let terms = Arc::clone(&self.terms.borrow());
         let accepting = TlsAcceptor::from(Arc::clone(&terms.config)).accept(stream);
         let stream = match timeout(self.handshake_timeout, accepting).await {
@@ -278,13 +305,29 @@ impl Terminator {
         self.crowded_out.0.load(Ordering::Relaxed)
     }
 
-    fn slot(&self) -> Option<Slot<'_>> {
+    fn slot(&self, address: Option<IpAddr>) -> Option<Slot<'_>> {
         let before = self.under_way.fetch_add(1, Ordering::Relaxed);
-        let slot = Slot(&self.under_way);
-        (before < self.max_handshakes).then_some(slot)
+        let mut slot = Slot {
+            of: self,
+            address: None,
+        };
+        if before >= self.max_handshakes {
+            return None;
+        }
+        if let Some(address) = address {
+            let mut all = lock(&self.by_address);
+            let of_it = all.entry(address).or_insert(0);
+            if *of_it >= MAX_HANDSHAKES_PER_ADDRESS {
+                drop(all);
+                return None;
+            }
+            *of_it += 1;
+            slot.address = Some(address);
+        }
+        Some(slot)
     }
 
-    fn failed(&self, failure: Failure, from: &io::Result<std::net::SocketAddr>, error: &str) {
+    fn failed(&self, failure: Failure, from: &io::Result<SocketAddr>, error: &str) {
         let Some((count, seldom)) = self.failed.get(failure as usize) else {
             return;
         };

@@ -248,6 +248,10 @@ impl ReplayMemory {
         shard.until.retain(|_, until| *until >= now);
         let after = shard.until.len();
         shard.sweep_at = after.saturating_mul(2);
+        // What a burst needed is given back.
+        if after < shard.until.capacity() / 4 {
+            shard.until.shrink_to(after.saturating_mul(2));
+        }
         self.held
             .fetch_sub(before.saturating_sub(after), Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 //! Requests that are proven themselves, not only their senders: what all kinds of signatures share once
 //! each has read its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::authn::credential::Container;
@@ -69,6 +69,8 @@ pub struct Published {
     pub authenticator: Arc<str>,
     /// One memory for all of them: nonces are told apart by the key's name.
     pub memory: Arc<ReplayMemory>,
+    /// The names of consumers that have a key of this authenticator: no published key passes for one of them.
+    pub consumers: HashSet<Arc<str>>,
 }
 
 /// A way to sign requests, with its rules and keys.
@@ -260,6 +262,11 @@ async fn http_signature<'a>(
         return Ok((Arc::clone(&listed.signer), &listed.memory, accepted));
     }
     let id = chosen.key_id();
+    if published.consumers.contains(id) {
+        return Err(unknown(
+            "the key has the name of a consumer, and whoever publishes keys does not say who that is",
+        ));
+    }
     // Many signers share this memory.
     if let Some(once) = &mut accepted.once {
         once.value = [id.as_bytes(), b"\n", &once.value].concat();

@@ -217,6 +217,18 @@ impl ReferredFiles {
         !self.0.contains_key(path)
     }
 
+    /// Those of `paths` that are among them, with what `before` holds where one is missing or was not read.
+    pub fn or<'p>(&self, before: &Self, paths: impl Iterator<Item = &'p Path>) -> Self {
+        let one = |path: &Path| {
+            let now = self.0.get(path).filter(|read| read.is_ok());
+            let any = now
+                .or_else(|| before.0.get(path))
+                .or_else(|| self.0.get(path))?;
+            Some((path.to_owned(), any.clone()))
+        };
+        Self(paths.filter_map(one).collect())
+    }
+
     /// Their paths, in order.
     pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.0.keys()

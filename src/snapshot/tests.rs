@@ -348,7 +348,34 @@ policies:
     assert_eq!(send(&second, "nonce-number-two-"), Reason::Allowed);
     // And once more, from what was kept of what was kept.
     let (third, _) = build(directory.path(), Some(&second));
-    assert_eq!(send(&third.unwrap(), "nonce-number-three"), Reason::Allowed);
+    let third = third.unwrap();
+    assert_eq!(send(&third, "nonce-number-three"), Reason::Allowed);
+    // A secret that is gone for a moment, or empty, is as bad as broken policies.
+    put(directory.path(), "payments/pay.yaml", policies);
+    fs::remove_file(directory.path().join("payments/secret")).unwrap();
+    let (fourth, out) = build(directory.path(), Some(&third));
+    assert!(out.has_errors());
+    let fourth = fourth.unwrap();
+    assert_eq!(send(&fourth, "nonce-number-four-"), Reason::Allowed);
+    put(directory.path(), "payments/secret", "\n");
+    let (fifth, out) = build(directory.path(), Some(&fourth));
+    assert!(out.has_errors());
+    let fifth = fifth.unwrap();
+    assert_eq!(send(&fifth, "nonce-number-five-"), Reason::Allowed);
+    // While the policies are broken, a new secret counts all the same.
+    put(
+        directory.path(),
+        "payments/pay.yaml",
+        &policies.replace("authenticate: signed", "authenticate: nobody"),
+    );
+    put(
+        directory.path(),
+        "payments/secret",
+        "another-secret-of-32-characters-",
+    );
+    let (sixth, out) = build(directory.path(), Some(&fifth));
+    assert!(out.has_errors());
+    assert_ne!(send(&sixth.unwrap(), "nonce-number-six-x"), Reason::Allowed);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use super::failure::Failure;
 use super::follow::Follower;
 use super::test_certificates::{Authority, Leaf};
-use super::{Loaded, Peer, Terminator, TlsFiles, TlsSettings};
+use super::{Loaded, MAX_HANDSHAKES_PER_ADDRESS, Peer, Terminator, TlsFiles, TlsSettings};
 use crate::clock::{Clock, ManualClock};
 use crate::test_support::{NOW, clock};
 
@@ -241,6 +241,22 @@ async fn what_is_no_tls_goes_away_or_says_nothing_is_told_apart() {
     let (_client, server) = sockets().await;
     assert!(place.terminator.handshake(server).await.is_none());
     assert_eq!(place.count(Failure::Timeout), 1);
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_all_places() {
+    let place = Place::with(&[], true, |_| ());
+    let one = Some([10, 0, 0, 1].into());
+    let mut slots: Vec<_> = (0..MAX_HANDSHAKES_PER_ADDRESS)
+        .map(|_| place.terminator.slot(one).expect("there is room"))
+        .collect();
+    assert!(place.terminator.slot(one).is_none());
+    assert!(place.terminator.slot(Some([10, 0, 0, 2].into())).is_some());
+    slots.pop();
+    slots.push(place.terminator.slot(one).expect("a place was given back"));
+    drop(slots);
+    assert!(place.terminator.by_address.lock().unwrap().is_empty());
+    assert_eq!(place.terminator.under_way.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]

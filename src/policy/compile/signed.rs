@@ -218,6 +218,11 @@ fn http_signature(
             .unwrap_or_else(crate::authn::key_set::KeySetCell::empty),
         authenticator: Arc::clone(unique),
         memory: context.ports.replays.of(&format!("{unique}\n")),
+        consumers: context
+            .credentials
+            .iter()
+            .map(|(consumer, _)| Arc::clone(&consumer.name))
+            .collect(),
     });
     Some(Signed::HttpSignature(rules, keys, published))
 }

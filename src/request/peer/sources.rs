@@ -3,7 +3,7 @@
 //! That is for the deployment to say and not for a policy: whether a header is a proxy's word or the caller's own
 //! text hangs on how Envoy is set up.
 
-use crate::headers::Headers;
+use crate::headers::{Headers, same_variable};
 use crate::request::peer::xfcc::{self, Element, Trust};
 use crate::request::peer::{BadPeer, Principal, UnverifiedChain, certificate, client_cert};
 use crate::request::raw::RawPeer;
@@ -48,6 +48,21 @@ impl PeerSources {
         let xfcc: &[&str] = if self.xfcc.is_none() { &XFCC } else { &[] };
         let client_cert: &[&str] = if self.client_cert { &[] } else { &CLIENT_CERT };
         xfcc.iter().chain(client_cert).copied()
+    }
+
+    /// Whether a header is one of those that tell of a peer in a spelling that some upstream may take for it
+    /// and that nobody is trusted to write. Those of [`untrusted_headers`](Self::untrusted_headers) are not
+    /// told again.
+    pub fn is_forged(self, name: &[u8]) -> bool {
+        let of = [
+            (xfcc::NAME, self.xfcc.is_some()),
+            (client_cert::LEAF, self.client_cert),
+            (client_cert::CHAIN, self.client_cert),
+        ];
+        of.into_iter().any(|(ours, trusted)| {
+            let told = || self.untrusted_headers().any(|told| told.as_bytes() == name);
+            same_variable(name, ours.as_bytes()) && !(trusted && name == ours.as_bytes()) && !told()
+        })
     }
 }
 
@@ -171,9 +186,11 @@ impl<'r> Handed<'r> {
             Forwarded::Nobody => return Ok(None),
             Forwarded::Told(one) => told = Some(one),
         }
-        if sources.client_cert
-            && let Some(chain) = client_cert::read(headers)?
-        {
+        if sources.client_cert {
+            let Some(chain) = client_cert::read(headers)? else {
+                // The certificate of the connection is that of the proxy which would have told of its caller.
+                return Ok(told);
+            };
             if let Some(Told::Certificate { chain: other, .. }) = &told
                 && other.leaf != chain.leaf
             {

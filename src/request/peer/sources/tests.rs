@@ -63,6 +63,61 @@ fn what_does_not_count_is_not_seen() {
     assert!(handed.read().unwrap().is_none());
 }
 
+/// Beside a proxy that tells of its callers, the connection's certificate is that proxy's own.
+#[test]
+fn a_proxy_that_tells_of_nobody_is_not_its_caller() {
+    let source = RawPeer {
+        certificate: "-----BEGIN CERTIFICATE-----%0AAAEC%0A-----END CERTIFICATE-----%0A".into(),
+        principal: "spiffe://td/proxy".into(),
+        ..RawPeer::default()
+    };
+    let headers = Headers::new([("host", "a")]);
+    let sources = PeerSources {
+        xfcc: None,
+        ..all()
+    };
+    let told = |sources| Handed::new(&source, &headers, sources).read().unwrap();
+    assert!(told(sources).is_none());
+    for client_cert in [false, true] {
+        let sources = PeerSources {
+            client_cert,
+            ..sources
+        };
+        assert_eq!(told(sources).is_some(), !client_cert);
+    }
+}
+
+#[test]
+fn no_spelling_of_a_header_that_tells_of_a_peer_passes() {
+    let nobody = PeerSources::default();
+    for (name, forged_where_nobody, forged_where_all) in [
+        // Taken out by name already.
+        ("x-forwarded-client-cert", false, false),
+        ("x_forwarded_client_cert", false, true),
+        ("x-forwarded_client-cert", true, true),
+        ("x.forwarded.client.cert", true, true),
+        ("client-cert", false, false),
+        ("client_cert", false, true),
+        ("client.cert", true, true),
+        ("client-cert_chain", true, true),
+        ("client-cert-chain", false, false),
+        ("client-certs", false, false),
+        ("x-client-cert", false, false),
+    ] {
+        let forged = nobody.is_forged(name.as_bytes());
+        assert_eq!(forged, forged_where_nobody, "{name}");
+        let removed = forged || nobody.untrusted_headers().any(|told| told == name);
+        let ours = name.replace(['_', '.'], "-");
+        let tells = [
+            "x-forwarded-client-cert",
+            "client-cert",
+            "client-cert-chain",
+        ];
+        assert_eq!(removed, tells.contains(&ours.as_str()), "{name}");
+        assert_eq!(all().is_forged(name.as_bytes()), forged_where_all, "{name}");
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_panics(

@@ -141,6 +141,30 @@ async fn published_keys_stand_for_their_signers() {
     }
 }
 
+#[tokio::test]
+async fn a_published_key_passes_for_no_consumer() {
+    let pair = Pair::generate("ed25519");
+    let jwks =
+        json!({"keys": [pem_to_jwk(&pair.public, "acme"), pem_to_jwk(&pair.public, "acme-2")]});
+    let authenticator = format!("{{http_signature: {{jwks: {{inline: {jwks}}}}}}}");
+    let credentials = json!([shared("acme-1", SECRET)]).to_string();
+    let scene = Scene::start(&policies(&authenticator, &acme(&credentials))).await;
+    for over in Over::BOTH {
+        for (kid, passes) in [("acme", false), ("acme-2", true)] {
+            let key = json!({"key_id": kid, "algorithm": "ed25519", "private_key": pair.private});
+            let program = ("http_signature.py", None);
+            let signed = sign(program.0, &covering(program, &order(), &key)).await;
+            if passes {
+                let seen = scene.passes(&signed, over).await;
+                assert_identity(&seen, "signed:acme-2", None, &["signature"]);
+            } else {
+                let audit = scene.refused(&signed, over, "signature_key_unknown").await;
+                assert_told(&audit, "the name of a consumer");
+            }
+        }
+    }
+}
+
 /// The JWK of an Ed25519 key: its last 32 bytes of DER are the key itself (RFC 8410 section 4).
 fn pem_to_jwk(pem: &str, kid: &str) -> Value {
     use base64::Engine as _;
