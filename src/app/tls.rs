@@ -160,9 +160,12 @@ impl Terminator {
         let Some(_slot) = self.slot(address) else {
             self.crowded_out.0.fetch_add(1, Ordering::Relaxed);
             if let Some(more) = self.crowded_out.1.due(Instant::now()) {
+                let from = from.as_ref().map(ToString::to_string).unwrap_or_default();
+                let (in_all, of_one) = (self.max_handshakes, MAX_HANDSHAKES_PER_ADDRESS);
                 tracing::warn!(
+                    from,
                     more,
-                    "too many TLS handshakes at once; a connection was closed"
+                    "over {in_all} TLS handshakes at once, or over {of_one} from this address; a connection was closed"
                 );
             }
             return None;

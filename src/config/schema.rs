@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::config::language::FILE;
-use crate::config::shape::{Form, Key, Shape, Type};
+use crate::config::shape::{Form, Key, Shape, Type, Without};
 
 /// The dialect that schemas are written in.
 pub const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -74,7 +74,7 @@ impl Definitions {
             schema.insert("required".to_owned(), json!(required));
         }
         if !shape.forms.is_empty() {
-            let forms: Vec<Value> = shape.forms.iter().map(form).collect();
+            let forms: Vec<Value> = shape.forms.iter().map(|way| form(shape, way)).collect();
             schema.insert("oneOf".to_owned(), json!(forms));
         }
         Value::Object(schema)
@@ -118,11 +118,20 @@ impl Definitions {
     }
 }
 
-fn form(form: &Form) -> Value {
-    let absent: Map<String, Value> = form
-        .without
-        .iter()
-        .map(|name| ((*name).to_owned(), json!(false)))
+fn form(shape: &Shape, form: &Form) -> Value {
+    let absent: Vec<&str> = match form.without {
+        Without::These(keys) => keys.to_vec(),
+        Without::AllBut(also) => shape
+            .keys
+            .iter()
+            .chain(shape.shared)
+            .map(|key| key.name)
+            .filter(|name| !form.with.contains(name) && !also.contains(name))
+            .collect(),
+    };
+    let absent: Map<String, Value> = absent
+        .into_iter()
+        .map(|name| (name.to_owned(), json!(false)))
         .collect();
     let mut schema = json!({"required": form.with});
     if let (false, Some(schema)) = (absent.is_empty(), schema.as_object_mut()) {

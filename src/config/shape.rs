@@ -35,7 +35,16 @@ pub struct Form {
     /// The keys that are there.
     pub with: &'static [&'static str],
     /// The keys that are not.
-    pub without: &'static [&'static str],
+    pub without: Without,
+}
+
+/// What a way to fill a mapping leaves out.
+#[derive(Debug)]
+pub enum Without {
+    /// These keys.
+    These(&'static [&'static str]),
+    /// Every other key of the mapping but these, which may be there.
+    AllBut(&'static [&'static str]),
 }
 
 /// What stands behind a key.
@@ -147,5 +156,12 @@ pub const fn later(name: &'static str) -> Key {
 
 /// A way to fill a mapping.
 pub const fn form(with: &'static [&'static str], without: &'static [&'static str]) -> Form {
+    let without = Without::These(without);
+    Form { with, without }
+}
+
+/// A way to fill a mapping with these keys, and at most `also` these.
+pub const fn form_of(with: &'static [&'static str], also: &'static [&'static str]) -> Form {
+    let without = Without::AllBut(also);
     Form { with, without }
 }
