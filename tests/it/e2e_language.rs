@@ -24,6 +24,15 @@ authenticators:
       algorithms: [RS256, ES256, EdDSA]
       roles: {{claim: realm_access.roles, map: {{order-clerk: clerk}}}}
       jwks: {{inline: {jwks}}}
+  mesh:
+    mtls:
+      trust_domains: [prod.example.com]
+      allow: [{{namespace: billing}}, {{spiffe_id: "spiffe://prod.example.com/ns/web/sa/*"}}]
+      except: [{{namespace: istio-system, service_account: ingressgateway}}]
+  stripe-hooks:
+    webhook: {{scheme: stripe, secrets: [{{insecure_literal: whsec_0123456789abcdef}}], max_age: 5m}}
+  partner-signature:
+    hmac: {{max_age: 5m, clock_skew: 30s, require: ["@method", "@path", "@query", host, content-digest]}}
 
 roles:
   clerk: {{scopes: ["orders:*"]}}
@@ -40,6 +49,10 @@ consumers:
       partner-key:
         - {{id: k7Yt2Q, hash: "{}", expires: 2099-01-31, scopes: [orders:read]}}
         - {{id: gone, hash: "{}"}}
+      partner-signature:
+        - {{key_id: acme-1, secret: {{insecure_literal: 0123456789abcdef0123456789abcdef}}}}
+      mesh:
+        - {{spiffe_id: spiffe://prod.example.com/ns/billing/sa/worker}}
       company-login:
         - {{claim: azp, value: acme-app}}
 
